@@ -1,0 +1,152 @@
+import type { Batch, ProviderCall } from './batch.ts';
+import type { PipelineError } from './errors.ts';
+import type { Outcome, SkipReason, Standing } from './outcome.ts';
+
+/** What a provider says of its quota in an answer. */
+export interface QuotaSeen {
+  /** Credits used in the current window, by everybody on the key. */
+  readonly used?: number | undefined;
+  /** Credits left in the current window. */
+  readonly left?: number | undefined;
+  /** Milliseconds until the provider's window starts anew. */
+  readonly resetMs?: number | undefined;
+}
+
+/** A market-data API: one file in `src/providers` each. */
+export interface Provider<I, T> {
+  readonly name: string;
+  /** Most inputs in one call. */
+  readonly maxBatchSize: number;
+  /** What a call for these inputs costs, in the provider's credits. */
+  cost(inputs: readonly I[]): number;
+  /**
+   * One request to the provider. Resolves with one value or error per input, in the order of the inputs; rejects when
+   * the call as a whole failed, with a `RateLimitError` when the provider refused it for its rate.
+   */
+  fetch(
+    inputs: readonly I[],
+    call: { readonly signal: AbortSignal; report(seen: QuotaSeen): void },
+  ): Promise<readonly (T | PipelineError)[]>;
+}
+
+/** Credits held by one provider call. */
+export interface Grant {
+  readonly credits: number;
+  /** Gives back credits that the call does not need; to be called before it is sent. */
+  release(unused: number): void;
+  /** Tells the limiter what the provider said of the quota. */
+  report(seen: QuotaSeen): void;
+}
+
+/** Keeps one API key within its quota; shared by everything that uses the key. */
+export interface Limiter {
+  /**
+   * Runs `task` once at least `min` (default: `credits`) and at most `credits` credits are free. A `RateLimitError` from
+   * the task pauses the limiter for its `retryAfterMs`. Rejects with the signal's reason, at once, when aborted while
+   * waiting, and with an `OptionsError` when `min` is more than a whole window holds.
+   */
+  run<R>(
+    want: {
+      readonly credits: number;
+      readonly min?: number | undefined;
+      readonly lane?: string | undefined;
+      readonly request?: string | undefined;
+    },
+    task: (grant: Grant) => Promise<R>,
+    call: { readonly signal: AbortSignal },
+  ): Promise<R>;
+  /** When that many credits will have been granted, by what is known now. */
+  forecast(credits: number, lane?: string): Date;
+}
+
+/** What a fetcher says of one input. */
+export type Fetched<T> =
+  | {
+      readonly status: 'ok';
+      readonly value: T;
+      readonly provider: string;
+      /** When the response arrived, by `performance.now()`. */
+      readonly receivedAtMs: number;
+    }
+  | { readonly status: 'fresh'; readonly value: T }
+  | { readonly status: 'failed'; readonly error: PipelineError }
+  | { readonly status: 'skipped'; readonly reason: SkipReason };
+
+/** The circumstances of one fetch. */
+export interface FetchCall<I, T> {
+  readonly signal: AbortSignal;
+  readonly lane?: string | undefined;
+  readonly request?: string | undefined;
+  /** Called when the fetch has to wait for credits, with the time it expects to go on. */
+  onWait?(until: Date): void;
+  /** Called after each request to a provider. */
+  onCall?(call: ProviderCall): void;
+  /** Asked after a wait for credits: what has become fresh meanwhile. */
+  settle?(inputs: readonly I[]): Promise<readonly Standing<I, T>[]>;
+}
+
+/** Serves a whole work batch, whatever the size of a provider call: see `limited` and `firstOf`. */
+export interface Fetcher<I, T> {
+  readonly name: string;
+  /** Resolves with one entry per input, in their order; rejects only when aborted. */
+  fetch(inputs: readonly I[], call: FetchCall<I, T>): Promise<readonly Fetched<T>[]>;
+}
+
+/** A request as the ledger first accepted it. */
+export interface Acceptance<I> {
+  readonly inputs: readonly I[];
+  readonly batchSize: number;
+  readonly acceptedAt: Date;
+}
+
+/** Remembers what became of which batch of which request, so that nothing is fetched twice after a crash. */
+export interface Ledger<I, T> {
+  /** Accepts a request, or answers what was accepted under its key before; a key with another list is refused. */
+  accept(request: {
+    readonly key: string;
+    readonly pipeline: string;
+    readonly inputs: readonly I[];
+    readonly batchSize: number;
+  }): Promise<Acceptance<I>>;
+  /** The batch as it was stored, if it was. */
+  stored(key: string, index: number): Promise<Batch<I, T> | undefined>;
+  /** All stored batches of a request, by number. */
+  batches(key: string): AsyncIterable<Batch<I, T>>;
+}
+
+/** What a write did. */
+export interface WriteResult<I, T> {
+  readonly inserted: number;
+  readonly updated: number;
+  readonly unchanged: number;
+  /** Committed database transactions. Default: 1. */
+  readonly transactions?: number | undefined;
+  /** Rows that could not be stored, by the index of their outcome in the batch. */
+  readonly failed: readonly { readonly index: number; readonly error: PipelineError }[];
+  /** The outcomes as they now stand in the ledger; they take the place of the batch's own. */
+  readonly stored?: readonly Outcome<I, T>[] | undefined;
+}
+
+/** Where values end up. */
+export interface Sink<I, T> {
+  readonly name: string;
+  readonly ledger?: Ledger<I, T> | undefined;
+  /** Why this sink can never hold the input, asked before any credit is spent; undefined when it can. */
+  refuse?(input: I): PipelineError | undefined;
+  /** What is fresh and what is missing, one entry per input, in their order. */
+  current?(
+    inputs: readonly I[],
+    call: { readonly maxAgeMs: number; readonly signal: AbortSignal },
+  ): Promise<readonly Standing<I, T>[]>;
+  /**
+   * Stores the `ok` outcomes of a batch in one transaction, together with its ledger row when the batch belongs to a
+   * request. Rejects when nothing was stored.
+   */
+  write(batch: Batch<I, T>, call: { readonly signal: AbortSignal }): Promise<WriteResult<I, T>>;
+}
+
+/** Where events go. */
+export interface Publisher<E> {
+  /** Resolves once the event is safely out; rejects with a `PublishError`. */
+  publish(event: E): Promise<void>;
+}
