@@ -60,7 +60,10 @@ const secretField = /key|password|secret|token|url|connection/i;
 function describe(issue: z.core.$ZodIssue, options: object): string {
   const field = issue.path.map(String).join('.') || 'options';
   if (issue.code === 'unrecognized_keys') return `unknown option ${issue.keys.map((key) => `'${key}'`).join(', ')}`;
-  const seen = issue.path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], options);
+  const seen = issue.path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+    options,
+  );
   return `${field}: ${issue.message}, got ${secretField.test(field) && seen !== undefined ? 'a value that is not shown' : inspect(seen)}`;
 }
 

@@ -57,7 +57,9 @@ export interface OutcomeCounts {
 }
 
 /** Counts outcomes by status; pending ones count as skipped, since nothing became of them. */
-export function countOutcomes(outcomes: Iterable<{ readonly status: Outcome<unknown, unknown>['status'] | 'pending' }>): OutcomeCounts {
+export function countOutcomes(
+  outcomes: Iterable<{ readonly status: Outcome<unknown, unknown>['status'] | 'pending' }>,
+): OutcomeCounts {
   const counts = { ok: 0, fresh: 0, failed: 0, skipped: 0 };
   for (const { status } of outcomes) counts[status === 'pending' ? 'skipped' : status] += 1;
   return counts;
