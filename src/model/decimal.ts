@@ -46,7 +46,7 @@ export function parseDecimal(text: unknown): Decimal | undefined {
 function expand(sign: string, integer: string, fraction: string, exponent: number): Decimal | undefined {
   const digits = integer + fraction;
   const point = integer.length + exponent;
-  if (point > maxDigits || digits.length - point > maxDigits) return undefined;
+  if (Math.max(point, 1) + Math.max(digits.length - point, 0) > maxDigits) return undefined;
   const whole = digits
     .slice(0, Math.max(point, 0))
     .padEnd(point, '0')
