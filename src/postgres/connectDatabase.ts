@@ -1,0 +1,145 @@
+import createConnectionPool from '@databases/pg';
+import type { ConnectionPool } from '@databases/pg';
+import { z } from 'zod';
+import { callback, defineOptions } from '../model/defineOptions.ts';
+import { OptionsError } from '../model/errors.ts';
+import { readConnectionUrl } from './connectionUrl.ts';
+import type { ServerName } from './connectionUrl.ts';
+
+/** A PostgreSQL database and the schemas this library uses in it. */
+export interface Database {
+  /** The connections, of `@databases/pg`. */
+  readonly pool: ConnectionPool;
+  /** The schema of the price tables. */
+  readonly schema: string;
+  /** The schema of the library's own tables: the ledger and what belongs to it. */
+  readonly ownSchema: string;
+  /** Host, database and user, for messages; the password is not in it. */
+  readonly server: ServerName;
+  /** Closes all connections, once the queries under way have ended. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface ConnectDatabaseOptions {
+  /** `postgres://user:password@host:port/database`. */
+  url: string;
+  /** The schema of the price tables. Default: 'financial_tracker'. */
+  schema?: string | undefined;
+  /** The schema of the library's own tables. Default: 'fintrack_pipelines'. */
+  ownSchema?: string | undefined;
+  /** Most connections at the same time. Default: 2, since more gained nothing in measurements. */
+  poolSize?: number | undefined;
+  /** The server ends a statement that takes longer, in milliseconds. Default: 30000. */
+  statementTimeoutMs?: number | undefined;
+  /** How long to wait for a new connection, in milliseconds. Default: 10000. */
+  connectTimeoutMs?: number | undefined;
+  /** How long to wait for a free connection of the pool, in milliseconds. Default: 60000. */
+  queueTimeoutMs?: number | undefined;
+  /** A connection that is not in use is closed after this time, in milliseconds. Default: 30000. */
+  idleTimeoutMs?: number | undefined;
+  /** Shown in `pg_stat_activity`. Default: 'fintrack-pipelines'. */
+  applicationName?: string | undefined;
+  /**
+   * Told when a connection breaks while nobody uses it. There is nothing to do: the pool opens another one.
+   * Default: nothing happens.
+   */
+  onError?: ((error: Error) => void) | undefined;
+}
+
+/** PostgreSQL cuts longer names off, silently. */
+const schemaName = z
+  .string()
+  .min(1)
+  .refine((name) => Buffer.byteLength(name) <= 63, 'expected at most 63 bytes')
+  .refine((name) => !name.includes('\0'), 'expected no NUL character');
+
+const milliseconds = z.int().min(1).max(2_147_483_647);
+
+const resolveOptions = defineOptions<ConnectDatabaseOptions>('connectDatabase')({
+  url: z.string(),
+  schema: schemaName.default('financial_tracker'),
+  ownSchema: schemaName.default('fintrack_pipelines'),
+  poolSize: z.int().min(1).max(1000).default(2),
+  statementTimeoutMs: milliseconds.default(30_000),
+  connectTimeoutMs: milliseconds.default(10_000),
+  queueTimeoutMs: milliseconds.default(60_000),
+  idleTimeoutMs: milliseconds.default(30_000),
+  applicationName: z.string().default('fintrack-pipelines'),
+  onError: callback<(error: Error) => void>().optional(),
+});
+
+/** How much later than the server the client gives up on a statement: then the server is gone without a word. */
+const graceMs = 5000;
+
+/**
+ * Sets up the connections to a PostgreSQL database; the first query opens the first of them.
+ *
+ * Throws an `OptionsError` for an option that cannot be right, such as a malformed URL. Whether the server is there, lets
+ * us in and has the tables shows with the first query: `checkTables` asks for all of that and says what is missing.
+ * Nothing is printed, and no error of this library holds the URL or the password.
+ *
+ * Values come back as text where JavaScript has no exact type for them: `bigint`, `numeric`, `date`, timestamps, and
+ * arrays of these. The session's time zone is the server's: our statements name UTC where it matters.
+ *
+ * @example
+ * ```ts
+ * import { sql } from '@databases/pg';
+ * import { connectDatabase } from 'fintrack-pipelines/postgres';
+ *
+ * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
+ *
+ * console.log(await database.pool.query(sql`select 0.10::numeric as price, '2026-01-31'::date as date`));
+ * // [ { price: '0.10', date: '2026-01-31' } ]
+ * ```
+ */
+export function connectDatabase(options: ConnectDatabaseOptions): Database {
+  const { url, schema, ownSchema, ...settings } = resolveOptions(options);
+  if (schema === ownSchema) {
+    throw new OptionsError(`connectDatabase: ownSchema: expected another schema than that of the price tables, got "${ownSchema}"`);
+  }
+  const { verifiedTls, ...server } = readConnectionUrl(url, 'connectDatabase');
+  const pool = openPool(url, settings, verifiedTls);
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => (closed ??= pool.dispose());
+  return { pool, schema, ownSchema, server, close, [Symbol.asyncDispose]: close };
+}
+
+const { DataTypeID } = createConnectionPool;
+const textTypes = [DataTypeID.numeric, DataTypeID.date, DataTypeID.timestamp, DataTypeID.timestamptz];
+const textArrayTypes = [
+  DataTypeID._numeric,
+  DataTypeID._int8,
+  DataTypeID._date,
+  DataTypeID._timestamp,
+  DataTypeID._timestamptz,
+];
+
+type PoolSettings = Omit<ReturnType<typeof resolveOptions>, 'url' | 'schema' | 'ownSchema'>;
+
+function openPool(url: string, settings: PoolSettings, tls: ReturnType<typeof readConnectionUrl>['verifiedTls']): ConnectionPool {
+  const { statementTimeoutMs, onError } = settings;
+  return createConnectionPool.default({
+    connectionString: url,
+    applicationName: settings.applicationName,
+    ...(tls === undefined ? {} : { ssl: tls }),
+    poolSize: settings.poolSize,
+    connectionTimeoutMilliseconds: settings.connectTimeoutMs,
+    queueTimeoutMilliseconds: settings.queueTimeoutMs,
+    acquireLockTimeoutMilliseconds: settings.queueTimeoutMs,
+    idleTimeoutMilliseconds: settings.idleTimeoutMs,
+    statementTimeoutMilliseconds: statementTimeoutMs,
+    queryTimeoutMilliseconds: statementTimeoutMs + graceMs,
+    idleInTransactionSessionTimeoutMilliseconds: statementTimeoutMs + graceMs,
+    keepAlive: true,
+    bigIntMode: 'string',
+    // Without a handler the library prints. Whoever uses a broken connection gets its error from the query.
+    onError: onError ?? (() => undefined),
+    // A plain object is ignored by @databases/pg 6.1; the function form works.
+    types: ({ setTypeParser, parseArray }) => {
+      for (const type of textTypes) setTypeParser(type, (value) => value);
+      for (const type of textArrayTypes) setTypeParser(type, (value) => parseArray(value));
+      return undefined;
+    },
+  });
+}
