@@ -15,6 +15,10 @@ const typed = {
   '@typescript-eslint/consistent-type-imports': 'error',
   '@typescript-eslint/explicit-module-boundary-types': 'error',
   '@typescript-eslint/no-floating-promises': 'error',
+  '@typescript-eslint/no-unused-vars': [
+    'error',
+    { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true, ignoreUsingDeclarations: true },
+  ],
   // A number reads well in a message; everything else has to say how it is printed.
   '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
   // Index signatures are read with brackets: noPropertyAccessFromIndexSignature.

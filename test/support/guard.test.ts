@@ -13,8 +13,12 @@ interface Report {
 }
 
 /** Runs the fixture of that name as a suite of its own. */
-async function runFixture(name: string): Promise<{ exitCode: number; statuses: Record<string, string>; output: string }> {
-  await using folder = track({ path: await mkdtemp(join(tmpdir(), 'guard-')) }, ({ path }) => rm(path, { recursive: true }));
+async function runFixture(
+  name: string,
+): Promise<{ exitCode: number; statuses: Record<string, string>; output: string }> {
+  await using folder = track({ path: await mkdtemp(join(tmpdir(), 'guard-')) }, ({ path }) =>
+    rm(path, { recursive: true }),
+  );
   const report = join(folder.path, 'report.json');
   const { TEST_REPORT: _, ...environment } = process.env;
   const vitest = spawn(

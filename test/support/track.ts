@@ -56,12 +56,10 @@ export async function closeLeaks(openBefore: ReadonlySet<object> = new Set()): P
   }
 }
 
-function disposerOf(resource: Partial<AsyncDisposable & Disposable>): () => Promise<void> {
-  const dispose = resource[Symbol.asyncDispose] ?? resource[Symbol.dispose];
+function disposerOf(resource: Partial<AsyncDisposable & Disposable>): () => unknown {
+  const dispose: (() => unknown) | undefined = resource[Symbol.asyncDispose] ?? resource[Symbol.dispose];
   if (dispose === undefined) throw new TypeError('track: the resource has no disposer; give a close function');
-  return async () => {
-    await dispose.call(resource);
-  };
+  return () => dispose.call(resource);
 }
 
 function whereOpened({ openedAt }: Open): string {

@@ -1,0 +1,89 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+
+const sources = filesOf('src');
+const examples = filesOf('examples');
+
+describe('the form of src', () => {
+  it('holds at most 250 lines a file', () => {
+    const long = [...sources, ...examples].filter(({ text }) => text.trimEnd().split('\n').length > 250);
+    expect(sources.length).toBeGreaterThan(0);
+    expect(long.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('holds at most 40 lines of code a pipeline', () => {
+    const long = sources.filter(({ path, text }) => path.startsWith('src/pipelines/') && codeLines(text) > 40);
+    expect(long.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('names a public file after what it exports', () => {
+    const entries = sources.filter(({ path }) => path.endsWith('/index.ts'));
+    const exporting = new Set(entries.flatMap(reexportedFiles));
+    const misnamed = sources
+      .filter(({ path }) => exporting.has(path) && !path.startsWith('src/model/') && !path.endsWith('/index.ts'))
+      .map(({ path, text }) => ({ path, exported: exportedNames(text) }))
+      .filter(({ path, exported }) => !exported.some((name) => uncapitalized(name) === basename(path, '.ts')));
+    expect(exporting.size).toBeGreaterThan(0);
+    expect(misnamed).toEqual([]);
+  });
+
+  it('has named exports only', () => {
+    expect(sources.filter(({ text }) => exportedNames(text).includes('default')).map(({ path }) => path)).toEqual([]);
+  });
+});
+
+interface SourceText {
+  readonly path: string;
+  readonly text: string;
+}
+
+function filesOf(folder: string): SourceText[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => `${folder}/${file}`)
+    .map((path) => ({ path, text: readFileSync(path, 'utf8') }));
+}
+
+/** The files whose exports a file passes on. */
+function reexportedFiles({ path, text }: SourceText): string[] {
+  const { statements } = ts.createSourceFile('code.ts', text, ts.ScriptTarget.Latest);
+  return statements.flatMap((statement) =>
+    ts.isExportDeclaration(statement) && statement.moduleSpecifier && ts.isStringLiteral(statement.moduleSpecifier)
+      ? [join(dirname(path), statement.moduleSpecifier.text)]
+      : [],
+  );
+}
+
+function uncapitalized(name: string): string {
+  return name.charAt(0).toLowerCase() + name.slice(1);
+}
+
+/** How many lines hold code: comments and blank lines do not count. */
+function codeLines(text: string): number {
+  const file = ts.createSourceFile('code.ts', text, ts.ScriptTarget.Latest);
+  const lines = new Set<number>();
+  const scanner = ts.createScanner(ts.ScriptTarget.Latest, true, ts.LanguageVariant.Standard, text);
+  while (scanner.scan() !== ts.SyntaxKind.EndOfFileToken) {
+    lines.add(file.getLineAndCharacterOfPosition(scanner.getTokenStart()).line);
+  }
+  return lines.size;
+}
+
+/** The names a file exports by declaring them; `default` for a default export. */
+function exportedNames(text: string): string[] {
+  const { statements } = ts.createSourceFile('code.ts', text, ts.ScriptTarget.Latest);
+  return statements.flatMap((statement) => {
+    if (ts.isExportAssignment(statement)) return ['default'];
+    const modifiers = ts.canHaveModifiers(statement) ? (ts.getModifiers(statement) ?? []) : [];
+    const kinds = modifiers.map(({ kind }) => kind);
+    if (kinds.includes(ts.SyntaxKind.DefaultKeyword)) return ['default'];
+    if (!kinds.includes(ts.SyntaxKind.ExportKeyword)) return [];
+    if (ts.isVariableStatement(statement)) {
+      return statement.declarationList.declarations.flatMap(({ name }) => (ts.isIdentifier(name) ? [name.text] : []));
+    }
+    const named = statement as ts.FunctionDeclaration | ts.ClassDeclaration | ts.InterfaceDeclaration;
+    return named.name === undefined ? [] : [named.name.text];
+  });
+}
