@@ -23,6 +23,8 @@ export interface MarketIndex {
 export interface MonthlyRange extends Asset {
   readonly startDate: DateText;
   readonly endDate: DateText;
+  /** Set by a sink that narrowed the range: how many months outside of it the sink holds already. Default: 0. */
+  readonly storedMonths?: number | undefined;
 }
 
 /** The current price of an asset: a row of `market_data`. */
