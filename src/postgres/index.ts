@@ -1,3 +1,13 @@
 export { connectDatabase } from './connectDatabase.ts';
 export type { ConnectDatabaseOptions, Database } from './connectDatabase.ts';
 export type { ServerName } from './connectionUrl.ts';
+export { createReferenceTables } from './createReferenceTables.ts';
+export type { CreateReferenceTablesOptions } from './createReferenceTables.ts';
+export { databaseError } from './errors.ts';
+export type { NamedDatabase } from './errors.ts';
+export { inTransaction, withRetry } from './inTransaction.ts';
+export type { TransactionOptions } from './inTransaction.ts';
+export { migrate } from './migrate.ts';
+export type { MigrationResult } from './migrate.ts';
+export { startEmbeddedPostgres } from './startEmbeddedPostgres.ts';
+export type { EmbeddedPostgres, EmbeddedPostgresOptions } from './startEmbeddedPostgres.ts';

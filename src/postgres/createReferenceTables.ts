@@ -1,0 +1,126 @@
+import { sql } from '@databases/pg';
+import type { SQLQuery } from '@databases/pg';
+import { z } from 'zod';
+import { defineOptions } from '../model/defineOptions.ts';
+import type { Database } from './connectDatabase.ts';
+import { databaseError } from './errors.ts';
+
+export interface CreateReferenceTablesOptions {
+  /**
+   * `S1`: as the deployment's migrations make them. `S2`: the same after the backend has started once, which widens
+   * columns and repeats the unique constraints. Default: 'S1'.
+   */
+  shape?: 'S1' | 'S2' | undefined;
+}
+
+const resolveOptions = defineOptions<CreateReferenceTablesOptions>('createReferenceTables')({
+  shape: z.enum(['S1', 'S2']).default('S1'),
+});
+
+/**
+ * Makes the price tables of the FinTrack deployment, for a demo, a test or a database of one's own.
+ *
+ * Makes what is missing of the schema, `market_data`, `market_data_monthly`, `market_index_data` and leaves alone what is
+ * there, whatever its shape. Needs the right to create the schema, or tables in it. Rejects with a `SinkError`.
+ *
+ * @example
+ * ```ts
+ * import { sql } from '@databases/pg';
+ * import { connectDatabase, createReferenceTables } from 'fintrack-pipelines/postgres';
+ *
+ * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
+ * await createReferenceTables(database);
+ *
+ * console.log(await database.pool.query(sql`select to_regclass('financial_tracker.market_data') is not null as there`));
+ * // [ { there: true } ]
+ * ```
+ */
+export async function createReferenceTables(
+  database: Database,
+  options: CreateReferenceTablesOptions = {},
+): Promise<void> {
+  const { shape } = resolveOptions(options);
+  try {
+    await database.pool.tx(async (transaction) => {
+      // `if not exists` still fails when two sessions make the same table at the same time.
+      await transaction.query(sql`select pg_advisory_xact_lock(hashtextextended(${`reference:${database.schema}`}, 0))`);
+      const found: unknown[] = await transaction.query(sql`select 1 from pg_namespace where nspname = ${database.schema}`);
+      // `create schema if not exists` asks for the right to create even where there is nothing to do.
+      if (found.length === 0) await transaction.query(sql`create schema ${sql.ident(database.schema)}`);
+      for (const [table, columns] of Object.entries(tables(shape))) {
+        await transaction.query(sql`create table if not exists ${sql.ident(database.schema, table)} (${columns})`);
+      }
+    });
+  } catch (error) {
+    throw databaseError(error, database);
+  }
+}
+
+function tables(shape: 'S1' | 'S2'): Record<string, SQLQuery> {
+  return shape === 'S1' ? migrated : widened;
+}
+
+const migrated = {
+  market_data: sql`
+    id serial primary key,
+    symbol varchar(10) not null,
+    price numeric(15,6),
+    percent_change numeric,
+    change numeric(15,6),
+    high numeric(15,6),
+    low numeric(15,6),
+    updated_at timestamp without time zone,
+    asset_type varchar(255) not null,
+    unique (symbol, asset_type)`,
+  market_data_monthly: sql`
+    id serial primary key,
+    symbol varchar(255) not null,
+    price numeric(15,6) not null,
+    date date not null,
+    asset_type varchar(255) not null,
+    unique (symbol, date, asset_type)`,
+  market_index_data: sql`
+    id serial primary key,
+    symbol varchar(10) not null,
+    price numeric not null,
+    percent_change numeric,
+    price_change numeric,
+    price_high numeric,
+    price_low numeric,
+    updated_at timestamp without time zone not null,
+    unique (symbol)`,
+};
+
+const widened = {
+  market_data: sql`
+    id bigserial primary key,
+    symbol varchar(10) not null,
+    price numeric(19,4),
+    percent_change numeric(19,4),
+    change numeric(15,6),
+    high numeric(15,6),
+    low numeric(15,6),
+    updated_at timestamp without time zone,
+    asset_type varchar(255) not null,
+    unique (symbol, asset_type),
+    constraint uk_market_data_symbol_asset_type unique (symbol, asset_type)`,
+  market_data_monthly: sql`
+    id bigserial primary key,
+    symbol varchar(255) not null,
+    price numeric(15,2) not null,
+    date date not null,
+    asset_type varchar(255) not null,
+    unique (symbol, date, asset_type),
+    constraint uk_market_data_monthly_symbol_date_asset_type unique (symbol, date, asset_type)`,
+  market_index_data: sql`
+    id bigserial primary key,
+    symbol varchar(10) not null,
+    price varchar(255) not null,
+    percent_change varchar(255),
+    price_change double precision,
+    price_high double precision,
+    price_low double precision,
+    updated_at timestamp without time zone not null,
+    unique (symbol),
+    constraint uk_market_index_data_symbol unique (symbol)`,
+};

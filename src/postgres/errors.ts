@@ -1,0 +1,101 @@
+import { PipelineError, SinkError } from '../model/errors.ts';
+import type { Database } from './connectDatabase.ts';
+
+/** What of a database the messages name. */
+export type NamedDatabase = Pick<Database, 'server' | 'schema' | 'ownSchema'>;
+
+/** What @databases/pg and its driver put on an error, in so far as they put it. */
+interface DriverError {
+  readonly code: string;
+  readonly message: string;
+  readonly table: string | undefined;
+}
+
+/** The server cannot be had now, or a transaction lost against another one: the same may succeed a moment later. */
+const transientCodes =
+  /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND|08.{3}|57P0[123]|40001|40P01|53300|CONNECTION_POOL:(QUEUE|OPEN)_TIMEOUT)$/;
+/** The driver's own errors have no code: pg 8 client.js, "Connection terminated", "timeout expired", "Query read timeout". */
+const transientMessages = /terminated|timeout expired|read timeout/i;
+
+/** @databases/pg, on a pool that is closed or a transaction that has ended. */
+const fromPool = /^You cannot run any operations on a /;
+
+/** Whether the same transaction may succeed later without any change. */
+export function isTransient(error: unknown): boolean {
+  if (PipelineError.isInstance(error)) return error.retryable;
+  const { code, message } = driverError(error);
+  return code === '' ? transientMessages.test(message) : transientCodes.test(code);
+}
+
+/**
+ * Makes a `SinkError` out of what a query, a transaction or a connection failed with; an error of ours passes through.
+ *
+ * `database_unavailable` (retryable): the server cannot be had now, or the transaction may simply be tried again.
+ * `database_not_ready`: a database, schema, table, column or right is missing, or the login is refused; the message says
+ * what to do. `database_error`: whatever else the server refuses. Neither the URL, nor the password, nor a row is in the message.
+ */
+export function databaseError(error: unknown, database: NamedDatabase): PipelineError {
+  if (PipelineError.isInstance(error)) return error;
+  const seen = driverError(error);
+  if (isTransient(error)) {
+    return new SinkError('database_unavailable', unavailable(seen, database), { retryable: true, cause: error });
+  }
+  // Not the server's and not the driver's: whatever went wrong, it is not the database.
+  if (seen.code === '' && !fromPool.test(seen.message)) return PipelineError.from(error);
+  const missing = notReady(seen, database);
+  if (missing !== undefined) return new SinkError('database_not_ready', missing, { cause: error });
+  return new SinkError('database_error', `PostgreSQL at ${database.server.host}: ${withCode(seen)}`, { cause: error });
+}
+
+function driverError(error: unknown): DriverError {
+  const { code, message, table } = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>;
+  return {
+    code: typeof code === 'string' ? code : '',
+    // @databases/pg appends the statement, with a mark at the place of the error, after an empty line.
+    message: (typeof message === 'string' ? message : String(error)).split('\n\n')[0] ?? '',
+    table: typeof table === 'string' ? table : undefined,
+  };
+}
+
+function withCode({ code, message }: DriverError): string {
+  if (code === '' || message.includes(code)) return message;
+  return message === '' ? code : `${message} (${code})`;
+}
+
+function unavailable(seen: DriverError, { server }: NamedDatabase): string {
+  const { code } = seen;
+  if (code === '40001' || code === '40P01') return `PostgreSQL at ${server.host}: ${withCode(seen)}: the transaction may be tried again`;
+  if (code === '53300') return `PostgreSQL at ${server.host} has no connection left (53300): raise max_connections, or use a smaller poolSize`;
+  if (code.startsWith('CONNECTION_POOL')) {
+    return `PostgreSQL at ${server.host}: no connection of the pool became free in time: raise poolSize or queueTimeoutMs`;
+  }
+  return `cannot reach PostgreSQL at ${server.host} (${withCode(seen)}): check that the server runs and that host and port are right`;
+}
+
+/** Errors that a person has to see to. */
+function notReady(seen: DriverError, database: NamedDatabase): string | undefined {
+  const { host, user, database: name } = database.server;
+  switch (seen.code) {
+    case '28P01':
+      return `PostgreSQL at ${host} refused the password of user "${user}": check user and password`;
+    case '28000':
+      return `PostgreSQL at ${host} refused user "${user}" (${seen.message}): check the user and the server's pg_hba.conf`;
+    case '3D000':
+      return `PostgreSQL at ${host} has no database "${name}": create it, or correct its name in the URL`;
+    case '42501':
+      return `PostgreSQL at ${host}: ${seen.message} for user "${user}": grant it (docs/postgres.md lists the rights needed)`;
+    case '3F000':
+    case '42P01':
+    case '42703':
+      return missingObject(seen, database);
+    default:
+      return undefined;
+  }
+}
+
+function missingObject({ message }: DriverError, { server, schema, ownSchema }: NamedDatabase): string {
+  const advice = message.includes(ownSchema)
+    ? 'run `fintrack-pipelines migrate`, or call migrate()'
+    : `create the price tables in schema "${schema}" with the deployment's migrations or createReferenceTables(), or name the schema that has them`;
+  return `PostgreSQL at ${server.host}, database "${server.database}": ${message}: ${advice}`;
+}

@@ -1,0 +1,101 @@
+import type { Transaction } from '@databases/pg';
+import { z } from 'zod';
+import { callback, defineOptions } from '../model/defineOptions.ts';
+import { SinkError } from '../model/errors.ts';
+import type { Database } from './connectDatabase.ts';
+import { databaseError, isTransient } from './errors.ts';
+
+export interface TransactionOptions {
+  /** Ends the attempt under way and the wait between two attempts. Default: none. */
+  signal?: AbortSignal | undefined;
+  /** How often to try again. Default: 10, which outlasts a restart of the server. */
+  maxRetries?: number | undefined;
+  /** The wait before the first retry, in milliseconds; it doubles each time. Default: 100. */
+  retryDelayMs?: number | undefined;
+  /** The longest wait between two tries, in milliseconds. Default: 2000. */
+  maxRetryDelayMs?: number | undefined;
+  /** Spreads the waits between half and all of their length. Default: Math.random. */
+  random?: (() => number) | undefined;
+}
+
+const resolveOptions = defineOptions<TransactionOptions>('inTransaction')({
+  signal: z.instanceof(AbortSignal).optional(),
+  maxRetries: z.int().min(0).max(1000).default(10),
+  retryDelayMs: z.number().min(0).max(2_147_483_647).default(100),
+  maxRetryDelayMs: z.number().min(0).max(2_147_483_647).default(2000),
+  random: callback<() => number>().default(() => Math.random),
+});
+
+/**
+ * Runs `work` in one transaction: committed when it resolves, rolled back when it rejects.
+ *
+ * When the server cannot be had, or the transaction loses against another one, the whole of it is run again after a
+ * jittered, growing wait; `work` must therefore be repeatable. A connection lost in the middle of COMMIT is such a case
+ * too, although the transaction may have been committed: `work` must find that out, or not mind.
+ *
+ * Rejects with a `SinkError` (see `databaseError`), or with whatever `work` rejected with of its own; with the signal's
+ * reason, at once, when aborted. A transaction aborted before its COMMIT was sent is rolled back.
+ */
+export async function inTransaction<Result>(
+  database: Database,
+  work: (transaction: Transaction) => Promise<Result>,
+  options: TransactionOptions = {},
+): Promise<Result> {
+  const attempt = (signal?: AbortSignal): Promise<Result> =>
+    database.pool.tx(async (transaction) => {
+      // The signal may have fired while the attempt queued for a connection.
+      signal?.throwIfAborted();
+      return untilAborted(work(transaction), signal);
+    });
+  return withRetry(database, attempt, options);
+}
+
+/** As `inTransaction`, for work that needs no transaction of its own, such as a single statement. */
+export async function withRetry<Result>(
+  database: Database,
+  attempt: (signal?: AbortSignal) => Promise<Result>,
+  options: TransactionOptions = {},
+): Promise<Result> {
+  const { signal, maxRetries, retryDelayMs, maxRetryDelayMs, random } = resolveOptions(options);
+  for (let retry = 0; ; retry += 1) {
+    signal?.throwIfAborted();
+    try {
+      return await untilAborted(attempt(signal), signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (retry >= maxRetries || !isTransient(error)) throw databaseError(error, database);
+    }
+    const delayMs = Math.min(maxRetryDelayMs, retryDelayMs * 2 ** retry);
+    await pause(delayMs * (0.5 + random() / 2), signal);
+  }
+}
+
+/** The promise's result, or the signal's reason as soon as it fires; what the promise does afterwards is ignored. */
+function untilAborted<Result>(promise: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      reject(reasonOf(signal));
+    };
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', abort);
+    });
+  });
+}
+
+function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const elapsed = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  return untilAborted(elapsed, signal).finally(() => {
+    clearTimeout(timer);
+  });
+}
+
+function reasonOf(signal: AbortSignal): Error {
+  const reason: unknown = signal.reason;
+  return reason instanceof Error ? reason : new SinkError('canceled', 'the transaction was canceled', { cause: reason });
+}

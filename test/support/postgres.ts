@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import { sql } from '@databases/pg';
+import { inject } from 'vitest';
+import { connectDatabase } from '../../src/postgres/connectDatabase.ts';
+import type { ConnectDatabaseOptions, Database } from '../../src/postgres/connectDatabase.ts';
+import { createReferenceTables } from '../../src/postgres/createReferenceTables.ts';
+import { migrate } from '../../src/postgres/migrate.ts';
+
+/** Both shapes that the price tables have in deployments. */
+export const shapes = ['S1', 'S2'] as const;
+export type Shape = (typeof shapes)[number];
+
+export interface TestDatabaseOptions extends Omit<Partial<ConnectDatabaseOptions>, 'url'> {
+  /** Makes the price tables in this shape. Default: no price tables, not even their schema. */
+  shape?: Shape | undefined;
+  /** Makes our own tables. Default: false. */
+  migrated?: boolean | undefined;
+  /** A database of its own, where the schemas have their default names. Default: false. */
+  ownDatabase?: boolean | undefined;
+}
+
+export interface TestDatabase extends Database {
+  /** For code that connects by itself. */
+  readonly url: string;
+}
+
+/** The server of this run; see globalSetup.ts. */
+export function serverUrl(): string {
+  return inject('postgresUrl');
+}
+
+/**
+ * Two schemas of random names on the server of this run, dropped on dispose: cheap enough for every test to have its own.
+ *
+ * ```ts
+ * await using database = track(await openTestDatabase({ shape: 'S1', migrated: true }));
+ * await database.pool.query(sql`select * from ${sql.ident(database.schema, 'market_data')}`);
+ * ```
+ *
+ * A second connection to the same schemas: `connectDatabase({ url, schema, ownSchema })` with its fields. The server's time
+ * zone is not UTC, on purpose.
+ */
+export async function openTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
+  const { shape, migrated = false, ownDatabase = false, ...connection } = options;
+  const { url, drop } = ownDatabase ? await createDatabase() : { url: serverUrl(), drop: undefined };
+  const name = randomBytes(6).toString('hex');
+  const schemas = ownDatabase ? {} : { schema: `prices_${name}`, ownSchema: `own_${name}` };
+  const database = connectDatabase({ url, applicationName: 'tests', ...schemas, ...connection });
+  if (shape !== undefined) await createReferenceTables(database, { shape });
+  if (migrated) await migrate(database);
+  const dispose = async (): Promise<void> => {
+    await database.close();
+    await (drop?.() ?? dropSchemas(database));
+  };
+  return { ...database, url, [Symbol.asyncDispose]: dispose };
+}
+
+/** By a connection of its own: the test may have closed, or filled, the pool. */
+async function dropSchemas({ schema, ownSchema }: Database): Promise<void> {
+  await using admin = connectDatabase({ url: serverUrl() });
+  await admin.pool.query(sql`drop schema if exists ${sql.ident(schema)} cascade`);
+  await admin.pool.query(sql`drop schema if exists ${sql.ident(ownSchema)} cascade`);
+}
+
+async function createDatabase(): Promise<{ url: string; drop: () => Promise<void> }> {
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  await administrate(sql`create database ${sql.ident(name)}`);
+  const url = new URL(serverUrl());
+  url.pathname = `/${name}`;
+  return { url: url.href, drop: () => administrate(sql`drop database ${sql.ident(name)} with (force)`) };
+}
+
+async function administrate(statement: ReturnType<typeof sql>): Promise<void> {
+  await using admin = connectDatabase({ url: serverUrl() });
+  await admin.pool.query(statement);
+}
