@@ -1,0 +1,2 @@
+export { recordMetrics } from './recordMetrics.ts';
+export type { RecordMetricsOptions } from './recordMetrics.ts';
