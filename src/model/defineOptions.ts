@@ -64,10 +64,17 @@ function describe(issue: z.core.$ZodIssue, options: object): string {
     (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
     options,
   );
-  return `${field}: ${issue.message}, got ${secretField.test(field) && seen !== undefined ? 'a value that is not shown' : inspect(seen)}`;
+  const shown = secretField.test(field) && seen !== undefined ? 'a value that is not shown' : inspect(seen);
+  return `${field}: ${expectation(issue.message)}, got ${shown}`;
+}
+
+/** What zod expected, without its own rendering of the value seen. */
+function expectation(message: string): string {
+  return message.replace(/^Invalid input: /, '').replace(/, received .*$/, '');
 }
 
 function inspect(value: unknown): string {
+  if (value === undefined) return 'nothing';
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 100));
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';

@@ -1,0 +1,165 @@
+import { describe, expect, it } from 'vitest';
+import { RequestError } from '../../../src/model/errors.ts';
+import { parseHistoricalMarketDataRequest } from '../../../src/model/requests/historicalMarketDataRequest.ts';
+import { parseMarketDataRequest } from '../../../src/model/requests/marketDataRequest.ts';
+import { parseMarketIndexDataRequest } from '../../../src/model/requests/marketIndexDataRequest.ts';
+import type { RequestMessage } from '../../../src/model/requests/request.ts';
+
+const now = () => Date.parse('2026-11-24T10:00:00Z');
+const aapl = { symbol: 'AAPL', assetType: 'STOCK' };
+
+describe('the variants the backend sends', () => {
+  it.each([
+    ['one stock', '{"assets":[{"symbol":"AAPL","asset_type":"STOCK"}]}', [aapl]],
+    ['no asset', '{"assets":[]}', []],
+    [
+      'two pairs',
+      '{"assets":[{"symbol":"EUR/USD","asset_type":"FOREX"},{"symbol":"GBP/USD","asset_type":"FOREX"}]}',
+      [
+        { symbol: 'EUR/USD', assetType: 'FOREX' },
+        { symbol: 'GBP/USD', assetType: 'FOREX' },
+      ],
+    ],
+    ['a coin', '{"assets":[{"symbol":"BTC","asset_type":"CRYPTO"}]}', [{ symbol: 'BTC', assetType: 'CRYPTO' }]],
+    [
+      'a commodity',
+      '{"assets":[{"symbol":"XAU","asset_type":"COMMODITY"}]}',
+      [{ symbol: 'XAU', assetType: 'COMMODITY' }],
+    ],
+    ['symbols of one type', '{"accountId":"a1","symbols":["AAPL"],"assetType":"STOCK"}', [aapl]],
+    ['assets of an account', '{"assets":[{"symbol":"AAPL","asset_type":"STOCK"}],"accountId":"a1"}', [aapl]],
+  ])('reads market data: %s', (_name, message, inputs) => {
+    expect(parseMarketDataRequest(message)).toMatchObject({ pipeline: 'market-data', inputs, refused: [] });
+  });
+
+  it('reads indexes', () => {
+    const message = '{"symbols":["^GSPC","^NDX","^DJI","^RUT","GC=F","SI=F","CL=F"]}';
+    const { inputs, refused } = parseMarketIndexDataRequest(message);
+    expect(inputs.map(({ symbol }) => symbol)).toEqual(['^GSPC', '^NDX', '^DJI', '^RUT', 'GC=F', 'SI=F', 'CL=F']);
+    expect(refused).toEqual([]);
+  });
+
+  it('reads a historical request of mixed types', () => {
+    const message =
+      '{"end_date":"2026-11-24","assets":[{"symbol":"AAPL","asset_type":"STOCK"},{"symbol":"BTC","asset_type":"CRYPTO"}],"start_date":"2024-01-31"}';
+    const dates = { startDate: '2024-01-31', endDate: '2026-11-24' };
+    expect(parseHistoricalMarketDataRequest(message, { now })).toMatchObject({
+      pipeline: 'historical-market-data',
+      ...dates,
+      inputs: [
+        { ...aapl, ...dates },
+        { symbol: 'BTC', assetType: 'CRYPTO', ...dates },
+      ],
+    });
+  });
+
+  it('reads bytes, text and values alike', () => {
+    const text = '{"symbols":["^GSPC"]}';
+    const forms: RequestMessage[] = [text, new TextEncoder().encode(text), { symbols: ['^GSPC'] }];
+    for (const form of forms) expect(parseMarketIndexDataRequest(form).inputs).toEqual([{ symbol: '^GSPC' }]);
+  });
+
+  it('echoes the account under the name it came in', () => {
+    expect(parseMarketDataRequest({ assets: [], account_id: 'u1' }).account).toEqual({ account_id: 'u1' });
+    expect(parseMarketDataRequest({ assets: [], accountId: 7 }).account).toEqual({ accountId: '7' });
+    expect(parseMarketDataRequest({ assets: [], accountId: null }).account).toEqual({});
+    expect(parseMarketDataRequest({ assets: [], requestId: 'r1' }).requestId).toBe('r1');
+  });
+
+  it('ignores unknown fields and blanks around a symbol', () => {
+    const message = { assets: [{ symbol: ' AAPL ', asset_type: 'STOCK', name: 'Apple' }], source: 'ui' };
+    expect(parseMarketDataRequest(message).inputs).toEqual([aapl]);
+  });
+});
+
+describe('normalizing', () => {
+  it('merges duplicates of one symbol and type, and keeps the same symbol of two types', () => {
+    const assets = ['STOCK', 'CRYPTO', 'STOCK'].map((asset_type) => ({ symbol: 'SOL', asset_type }));
+    expect(parseMarketDataRequest({ assets }).inputs).toEqual([
+      { symbol: 'SOL', assetType: 'STOCK' },
+      { symbol: 'SOL', assetType: 'CRYPTO' },
+    ]);
+    expect(parseMarketIndexDataRequest({ symbols: ['^GSPC', '^GSPC'] }).inputs).toEqual([{ symbol: '^GSPC' }]);
+  });
+
+  it.each([
+    ['no symbol', { asset_type: 'STOCK' }, '{"asset_type":"STOCK"}', 'symbol_invalid'],
+    ['a number as symbol', { symbol: 5, asset_type: 'STOCK' }, '5', 'symbol_invalid'],
+    ['an empty symbol', { symbol: '', asset_type: 'STOCK' }, '', 'symbol_invalid'],
+    ['two symbols in one', { symbol: 'A,B', asset_type: 'STOCK' }, 'A,B', 'symbol_invalid'],
+    ['a control character', { symbol: 'A\u0000B', asset_type: 'STOCK' }, 'A\u{FFFD}B', 'symbol_invalid'],
+    ['no type', { symbol: 'AAPL' }, 'AAPL', 'asset_type_unknown'],
+    ['an unknown type', { symbol: 'AAPL', asset_type: 'BOND' }, 'AAPL', 'asset_type_unknown'],
+    ['a type of the wrong case', { symbol: 'AAPL', asset_type: 'stock' }, 'AAPL', 'asset_type_unknown'],
+  ])('refuses one bad asset among good ones: %s', (_name, bad, symbol, code) => {
+    const good = { symbol: 'MSFT', asset_type: 'STOCK' };
+    const { inputs, refused } = parseMarketDataRequest({ assets: [good, bad] });
+    expect(inputs).toEqual([{ symbol: 'MSFT', assetType: 'STOCK' }]);
+    expect(refused).toEqual([expect.objectContaining({ symbol, error: expect.objectContaining({ code }) as unknown })]);
+  });
+
+  it.each([null, 'x', 7, []])('refuses an entry that is no asset alone: %j', (bad) => {
+    const { inputs, refused } = parseMarketDataRequest({ assets: [{ symbol: 'MSFT', asset_type: 'STOCK' }, bad] });
+    expect(inputs).toHaveLength(1);
+    expect(refused).toHaveLength(1);
+  });
+});
+
+describe('messages that are no request', () => {
+  const messages: [string, RequestMessage, string][] = [
+    ['not JSON', 'hello', 'request: expected JSON, got "hello"'],
+    ['truncated JSON', '{"assets":[', 'request: expected JSON, got "{\\"assets\\":["'],
+    ['empty', '', 'request: expected JSON, got ""'],
+    ['a list', '[]', 'request: expected a JSON object, got []'],
+    ['null', 'null', 'request: expected a JSON object, got null'],
+    ['nothing', null, 'request: expected a JSON object, got null'],
+    ['no list', '{}', 'request: assets: expected a list, got nothing'],
+    ['assets not a list', '{"assets":"AAPL"}', 'request: assets: expected a list, got "AAPL"'],
+    ['not UTF-8', Uint8Array.of(0xff, 0xfe, 0x7b), 'request: expected UTF-8, got 3 bytes that are not'],
+    ['an account that is a list', '{"assets":[],"accountId":[1]}', 'request: accountId: expected a string, got [1]'],
+  ];
+
+  it.each(messages)('says what is wrong: %s', (_name, message, reason) => {
+    expect(() => parseMarketDataRequest(message)).toThrow(new RequestError('request_malformed', reason));
+  });
+
+  it('says what is wrong with an index request', () => {
+    expect(() => parseMarketIndexDataRequest('{"assets":[]}')).toThrow(
+      'request: symbols: expected a list, got nothing',
+    );
+  });
+});
+
+describe('dates', () => {
+  const read = (start_date: unknown, end_date: unknown) =>
+    parseHistoricalMarketDataRequest({ start_date, end_date, assets: [] }, { now });
+
+  it('cuts an end in the future to today, in UTC', () => {
+    expect(read('2024-01-31', '2030-01-31').endDate).toBe('2026-11-24');
+    expect(read('2024-02-29', '2026-11-24')).toMatchObject({ startDate: '2024-02-29', endDate: '2026-11-24' });
+  });
+
+  it('refuses a start after the end', () => {
+    expect(() => read('2026-02-01', '2026-01-31')).toThrow(
+      'request: start_date 2026-02-01 is after end_date 2026-01-31',
+    );
+    expect(() => read('2027-01-01', '2028-01-01')).toThrow(
+      'request: start_date 2027-01-01 is after end_date 2028-01-01, cut to today, 2026-11-24',
+    );
+  });
+
+  it.each([
+    '2023-02-29',
+    '2026-13-01',
+    '2026-11-31',
+    '26-11-24',
+    '2026-11-24T00:00:00Z',
+    'yesterday',
+    '',
+    null,
+    20261124,
+  ])('refuses a date that does not exist: %j', (date) => {
+    const reason = /end_date: expected a date that exists, as YYYY-MM-DD, got /;
+    expect(() => read('2020-01-31', date)).toThrow(reason);
+  });
+});
