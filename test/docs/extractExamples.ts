@@ -62,19 +62,22 @@ export function docBlocks(text: string): Block[] {
 export function promisedOutput(code: string): string[] {
   const file = ts.createSourceFile('example.ts', code, ts.ScriptTarget.Latest, true);
   const lines = code.split('\n');
-  const promised = new Set<number>();
+  const promised = new Map<number, string>();
   const lineOf = (position: number): number => file.getLineAndCharacterOfPosition(position).line;
   const visit = (node: ts.Node): void => {
     if (isConsoleMethod(node)) {
       for (const { end } of statementsAround(node)) {
-        if (/^\s*\/\/ /.test(code.slice(end).split('\n')[0] ?? '')) promised.add(lineOf(end));
-        for (let next = lineOf(end) + 1; /^\s*\/\//.test(lines[next] ?? ''); next += 1) promised.add(next);
+        const beside = /^[ \t]*\/\/ (.*)/.exec(code.slice(end));
+        if (beside) promised.set(lineOf(end), beside[1] ?? '');
+        for (let next = lineOf(end) + 1; /^\s*\/\//.test(lines[next] ?? ''); next += 1) {
+          promised.set(next, (lines[next] ?? '').replace(/^\s*\/\/ ?/, ''));
+        }
       }
     }
     ts.forEachChild(node, visit);
   };
   visit(file);
-  return [...promised].sort((a, b) => a - b).map((line) => (lines[line] ?? '').replace(/^.*?\/\/ ?/, ''));
+  return [...promised].sort(([a], [b]) => a - b).map(([, text]) => text);
 }
 
 function isConsoleMethod(node: ts.Node): boolean {
