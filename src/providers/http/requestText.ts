@@ -1,0 +1,68 @@
+import { ProviderError } from '../../model/errors.ts';
+import { networkError } from './networkError.ts';
+import { readBody } from './readBody.ts';
+
+/** How much is read of an answer that serves nothing: enough for its message. */
+const maxErrorBytes = 16_384;
+
+export interface TextRequest {
+  /** Stands first in every error. */
+  readonly provider: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly maxResponseBytes: number;
+  readonly signal: AbortSignal;
+  /** Default: the global `fetch` at the time of the call. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
+  /** Called when status and headers are there, before the body is read. */
+  onHeaders?(headers: Headers): void;
+}
+
+/** An answer as text: whoever reads it still has its status when it turns out to be no JSON. */
+export interface TextResponse {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: string;
+}
+
+/**
+ * One GET request. Resolves with any answer, whatever its status; rejects with the signal's reason when aborted, and
+ * with a `ProviderError` when no whole answer came or when it is longer than `maxResponseBytes`.
+ */
+export async function requestText(request: TextRequest): Promise<TextResponse> {
+  const response = await failingAs(request, () => send(request));
+  request.onHeaders?.(response.headers);
+  const body = response.ok ? await readAnswer(response, request) : await readRefusal(response);
+  request.signal.throwIfAborted();
+  return { status: response.status, headers: response.headers, body };
+}
+
+async function readAnswer(response: Response, request: TextRequest): Promise<string> {
+  const { provider, maxResponseBytes } = request;
+  const { text, complete } = await failingAs(request, () => readBody(response, maxResponseBytes));
+  if (complete) return text;
+  const message = `${provider}: HTTP ${response.status}: response longer than ${maxResponseBytes} bytes`;
+  throw new ProviderError('response_too_large', message);
+}
+
+/** The status says enough: a refusal whose body breaks off is still that refusal. */
+async function readRefusal(response: Response): Promise<string> {
+  return readBody(response, maxErrorBytes).then(
+    ({ text }) => text,
+    () => '',
+  );
+}
+
+function send({ url, headers, signal, fetch = globalThis.fetch }: TextRequest): Promise<Response> {
+  // A redirect is not followed: fetch would hand the key in our headers to the other host.
+  return fetch(url, { headers: { accept: 'application/json', ...headers }, signal, redirect: 'manual' });
+}
+
+async function failingAs<R>({ provider, signal }: TextRequest, act: () => Promise<R>): Promise<R> {
+  try {
+    return await act();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw networkError(provider, error);
+  }
+}

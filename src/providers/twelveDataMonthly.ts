@@ -1,0 +1,88 @@
+import { PipelineError, ProviderError } from '../model/errors.ts';
+import type { Provider } from '../model/ports.ts';
+import type { MonthlyPrice, MonthlyPrices, MonthlyRange } from '../model/records.ts';
+import { pricesInRange, unionOf } from './monthlyRanges.ts';
+import { isJsonRecord, readDecimals } from './readDecimals.ts';
+import { providerName } from './twelveData/askTwelveData.ts';
+import { twelveDataOptions, type TwelveDataOptions } from './twelveData/twelveDataOptions.ts';
+import { twelveDataProvider } from './twelveData/twelveDataProvider.ts';
+
+const resolveOptions = twelveDataOptions('twelveDataMonthly', {
+  path: '/time_series',
+  maxResponseBytes: 16 * 1024 * 1024,
+});
+
+const fields = { price: { key: 'close' } } as const;
+
+/**
+ * Monthly closing prices from Twelve Data: one request for up to 120 symbols, one credit per symbol however many months.
+ *
+ * A request has one range of dates, so it asks from the first day of the earliest month wanted to the latest end, and
+ * each asset gets the months of its own range, oldest first, under the provider's dates. No prices in the range is a
+ * result, not an error. Symbols and errors are as with `twelveDataQuotes`.
+ *
+ * @example
+ * ```ts
+ * import { twelveDataMonthly } from 'fintrack-pipelines';
+ *
+ * // Stands in for the network here; leave it out to ask Twelve Data.
+ * const fetch = async () =>
+ *   new Response(
+ *     '{"meta":{"symbol":"AAPL"},"values":[{"datetime":"2026-02-01","close":"209.95"},{"datetime":"2026-01-01","close":"201.10"}],"status":"ok"}',
+ *   );
+ * const provider = twelveDataMonthly({ apiKey: 'your key', fetch });
+ *
+ * const range = { symbol: 'AAPL', assetType: 'STOCK', startDate: '2026-01-31', endDate: '2026-02-28' } as const;
+ * const call = { signal: new AbortController().signal, report: () => {} };
+ * const [months] = await provider.fetch([range], call);
+ * console.log(months);
+ * // {
+ * //   symbol: 'AAPL',
+ * //   assetType: 'STOCK',
+ * //   recordCount: 2,
+ * //   prices: [
+ * //     { date: '2026-01-01', price: '201.10' },
+ * //     { date: '2026-02-01', price: '209.95' }
+ * //   ]
+ * // }
+ * ```
+ */
+export function twelveDataMonthly(options: TwelveDataOptions): Provider<MonthlyRange, MonthlyPrices> {
+  return twelveDataProvider(resolveOptions(options), {
+    parameters: (ranges) => {
+      const { startDate, endDate } = unionOf(ranges);
+      return { interval: '1month', start_date: startDate, end_date: endDate };
+    },
+    read: (range, record) => readMonths(range, record['values']),
+    readNoMonths: (range) => pricesInRange(range, []),
+  });
+}
+
+function readMonths(range: MonthlyRange, values: unknown): MonthlyPrices | PipelineError {
+  const subject = `${providerName}: ${range.symbol}`;
+  if (!Array.isArray(values)) return new ProviderError('response_malformed', `${subject}: values: expected a list`);
+  const prices: MonthlyPrice[] = [];
+  for (const value of values as readonly unknown[]) {
+    const price = readMonth(subject, value);
+    if (PipelineError.isInstance(price)) return price;
+    prices.push(price);
+  }
+  return pricesInRange(range, prices);
+}
+
+function readMonth(subject: string, value: unknown): MonthlyPrice | PipelineError {
+  const bar = isJsonRecord(value) ? value : {};
+  const date = typeof bar['datetime'] === 'string' ? bar['datetime'].slice(0, 10) : '';
+  if (!isDate(date)) {
+    const seen = JSON.stringify(bar['datetime'] ?? null).slice(0, 60);
+    return new ProviderError('value_invalid', `${subject}: datetime: expected a date, got ${seen}`);
+  }
+  const decimals = readDecimals(`${subject}: ${date}`, bar, fields);
+  return PipelineError.isInstance(decimals) ? decimals : { date, price: decimals.price };
+}
+
+function isDate(text: string): boolean {
+  if (!/^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$/.test(text)) return false;
+  // Every month has 28 days; only a later day is worth the price of a Date.
+  return text.slice(8) <= '28' || new Date(text).toISOString().startsWith(text);
+}

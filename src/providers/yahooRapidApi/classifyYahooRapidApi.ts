@@ -1,0 +1,49 @@
+import { formRefusal, statusRefusal, type Refusal } from '../http/refusal.ts';
+import { headerCount, retryAfterMs } from '../http/retryAfter.ts';
+import { isJsonRecord } from '../readDecimals.ts';
+
+const secondMs = 1000;
+
+const exceeded = /\bexceeded the\b.*\b(?:rate limit|quota)\b/i;
+
+/**
+ * What an answer of Yahoo Finance through RapidAPI as a whole means; undefined when it serves something. RapidAPI's
+ * gateway answers 429 for the rate per second and for the month's quota alike: only the text tells them apart.
+ */
+export function classifyYahooRapidApi(
+  status: number,
+  headers: Headers,
+  bodyText: string,
+  nowMs: number,
+): Refusal | undefined {
+  const text = messageOf(bodyText) ?? bodyText;
+  const seen = { status: `HTTP ${status}`, text };
+  if (status === 429 || (bodyText.length < 4096 && exceeded.test(text)))
+    return { ...throttle(text, headers, nowMs), ...seen };
+  if (status === 404) return { code: 'provider_rejected', ...seen, text: `wrong path or key not subscribed: ${text}` };
+  return statusRefusal(status, headers, text, nowMs) ?? formRefusal(status, bodyText);
+}
+
+/** When the quota comes back is told in seconds by a header. */
+function throttle(text: string, headers: Headers, nowMs: number): Pick<Refusal, 'code' | 'retryable' | 'retryAfterMs'> {
+  const reset = headerCount(headers, 'x-ratelimit-requests-reset');
+  if (/\bquota\b/i.test(text)) {
+    return { code: 'quota_exhausted', retryAfterMs: reset === undefined ? undefined : reset * secondMs };
+  }
+  const wait = retryAfterMs(headers, nowMs) ?? (/per second/i.test(text) ? secondMs : 60 * secondMs);
+  return { code: 'rate_limited', retryable: true, retryAfterMs: wait };
+}
+
+/** The words of an error in the gateway's form or in Yahoo's own; undefined when there is none. */
+function messageOf(bodyText: string): string | undefined {
+  if (bodyText.length > 4096) return undefined;
+  try {
+    const body: unknown = JSON.parse(bodyText);
+    if (!isJsonRecord(body)) return undefined;
+    const finance = isJsonRecord(body['finance']) ? body['finance']['error'] : undefined;
+    const message = isJsonRecord(finance) ? finance['description'] : body['message'];
+    return typeof message === 'string' ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}
