@@ -1,0 +1,134 @@
+import { defer, identity, tap, type MonoTypeOperatorFunction } from 'rxjs';
+import { z } from 'zod';
+import type { Batch } from '../model/batch.ts';
+import { callback, defineOptions, port } from '../model/defineOptions.ts';
+import { PipelineError, PublishError } from '../model/errors.ts';
+import type { ProgressEvent } from '../model/events/progress.ts';
+import { countOutcomes } from '../model/outcome.ts';
+import type { Publisher } from '../model/ports.ts';
+import { relayTo } from './relayTo.ts';
+
+export interface ReportProgressOptions {
+  /** The id of the request that the events name. */
+  request: string;
+  /** Where the events go. Default: nowhere, batches just pass. */
+  publisher?: Publisher<ProgressEvent> | undefined;
+  /** How many batches there will be. Default: not known; events then carry no total and no estimate. */
+  totalBatches?: number | undefined;
+  /** When the request was accepted. Default: the time of the subscription. */
+  acceptedAt?: Date | undefined;
+  /** Most events on their way to the publisher; one more is dropped. Default: 100. */
+  maxInFlight?: number | undefined;
+  /** Gets a `PublishError` for each event that was dropped or could not be published. Default: nobody. */
+  onError?: ((error: PublishError) => void) | undefined;
+  /** The clock, in epoch milliseconds. Default: `Date.now`. */
+  now?: (() => number) | undefined;
+}
+
+const resolveOptions = defineOptions<ReportProgressOptions>('reportProgress')({
+  request: z.string().min(1),
+  publisher: port<Publisher<ProgressEvent>>('a publisher', 'publish').optional(),
+  totalBatches: z.int().min(0).optional(),
+  acceptedAt: z.date().optional(),
+  maxInFlight: z.int().min(1).default(100),
+  onError: callback<(error: PublishError) => void>().optional(),
+  now: callback<() => number>().default(() => Date.now),
+});
+
+/**
+ * Passes batches on unchanged and publishes one progress event for each, best effort.
+ *
+ * A publisher that fails or is slow neither fails nor delays anything: batches and completion never wait for it, and
+ * beyond `maxInFlight` events are dropped. `ok` of an event counts what was written or fresh, `failed` the rest. Events
+ * on their way when the stream completes, fails or is unsubscribed still go out; none is published after that.
+ *
+ * @example
+ * ```ts
+ * import { of } from 'rxjs';
+ * import { memoryBus, reportProgress, type Batch, type ProgressEvent } from 'fintrack-pipelines';
+ *
+ * const bus = memoryBus<ProgressEvent>();
+ * const done: Batch<string, number> = { index: 0, outcomes: [{ status: 'ok', input: 'AAPL', value: 220 }] };
+ * of(done).pipe(reportProgress({ publisher: bus, request: 'r1', totalBatches: 2, now: () => 0 })).subscribe();
+ * console.log(bus.events[0]);
+ * // { requestId: 'r1', batch: 1, totalBatches: 2, ok: 1, failed: 0, elapsedMs: 0, etaMs: 0 }
+ * ```
+ */
+export function reportProgress<B extends Batch<unknown, unknown>>(
+  options: ReportProgressOptions,
+): MonoTypeOperatorFunction<B> {
+  const { publisher, onError, maxInFlight, ...rest } = resolveOptions(options);
+  if (publisher === undefined) return identity;
+  const send = boundedPublish(publisher, maxInFlight, relayTo(onError && { next: onError }));
+  return (source) =>
+    defer(() => {
+      const progressOf = progressFrom(rest);
+      return source.pipe(
+        tap((batch) => {
+          send(progressOf(batch));
+        }),
+      );
+    });
+}
+
+/** Publishes without anybody waiting for it. The bound is shared by all subscriptions, because the publisher is. */
+function boundedPublish(
+  publisher: Publisher<ProgressEvent>,
+  maxInFlight: number,
+  report: (error: PublishError) => void,
+): (event: ProgressEvent) => void {
+  let inFlight = 0;
+  const publish = async (event: ProgressEvent): Promise<void> => {
+    inFlight += 1;
+    try {
+      await publisher.publish(event);
+    } catch (error) {
+      report(publishError(event, 'could not be published', error));
+    } finally {
+      inFlight -= 1;
+    }
+  };
+  return (event) => {
+    if (inFlight < maxInFlight) void publish(event);
+    else report(publishError(event, `was dropped: ${maxInFlight} events are on their way`));
+  };
+}
+
+function publishError({ requestId, batch }: ProgressEvent, what: string, cause?: unknown): PublishError {
+  if (PipelineError.isInstance(cause) && cause.code === 'publish_failed') return cause as PublishError;
+  return new PublishError(`progress of batch ${batch} of request ${requestId} ${what}`, { cause });
+}
+
+interface Run {
+  readonly request: string;
+  readonly totalBatches?: number | undefined;
+  readonly acceptedAt?: Date | undefined;
+  readonly now: () => number;
+}
+
+/** Counts the batches of one subscription. */
+function progressFrom({
+  request,
+  totalBatches,
+  acceptedAt,
+  now,
+}: Run): (batch: Batch<unknown, unknown>) => ProgressEvent {
+  const startedAt = now();
+  let done = 0;
+  return ({ index, outcomes }) => {
+    done += 1;
+    const { ok, fresh, failed, skipped } = countOutcomes(outcomes);
+    const at = now();
+    // The speed is that of this run: a request that was taken up again has an acceptance long ago.
+    const estimate = (total: number) => Math.max(0, Math.round(((at - startedAt) / done) * (total - done)));
+    return {
+      requestId: request,
+      batch: index + 1,
+      ...(totalBatches === undefined ? {} : { totalBatches }),
+      ok: ok + fresh,
+      failed: failed + skipped,
+      elapsedMs: Math.max(0, Math.round(at - (acceptedAt?.getTime() ?? startedAt))),
+      ...(totalBatches === undefined ? {} : { etaMs: estimate(totalBatches) }),
+    };
+  };
+}
