@@ -5,6 +5,7 @@ import { callback, defineOptions } from '../model/defineOptions.ts';
 import { OptionsError } from '../model/errors.ts';
 import { readConnectionUrl } from './connectionUrl.ts';
 import type { ServerName } from './connectionUrl.ts';
+import { identifierName } from './identifierName.ts';
 
 /** A PostgreSQL database and the schemas this library uses in it. */
 export interface Database {
@@ -24,7 +25,7 @@ export interface Database {
 export interface ConnectDatabaseOptions {
   /** `postgres://user:password@host:port/database`. */
   url: string;
-  /** The schema of the price tables. Default: 'financial_tracker'. */
+  /** The schema of the price tables, any name in ASCII. Default: 'financial_tracker'. */
   schema?: string | undefined;
   /** The schema of the library's own tables. Default: 'fintrack_pipelines'. */
   ownSchema?: string | undefined;
@@ -47,19 +48,12 @@ export interface ConnectDatabaseOptions {
   onError?: ((error: Error) => void) | undefined;
 }
 
-/** PostgreSQL cuts longer names off, silently. */
-const schemaName = z
-  .string()
-  .min(1)
-  .refine((name) => Buffer.byteLength(name) <= 63, 'expected at most 63 bytes')
-  .refine((name) => !name.includes('\0'), 'expected no NUL character');
-
 const milliseconds = z.int().min(1).max(2_147_483_647);
 
 const resolveOptions = defineOptions<ConnectDatabaseOptions>('connectDatabase')({
   url: z.string(),
-  schema: schemaName.default('financial_tracker'),
-  ownSchema: schemaName.default('fintrack_pipelines'),
+  schema: identifierName.default('financial_tracker'),
+  ownSchema: identifierName.default('fintrack_pipelines'),
   poolSize: z.int().min(1).max(1000).default(2),
   statementTimeoutMs: milliseconds.default(30_000),
   connectTimeoutMs: milliseconds.default(10_000),
@@ -96,7 +90,9 @@ const graceMs = 5000;
 export function connectDatabase(options: ConnectDatabaseOptions): Database {
   const { url, schema, ownSchema, ...settings } = resolveOptions(options);
   if (schema === ownSchema) {
-    throw new OptionsError(`connectDatabase: ownSchema: expected another schema than that of the price tables, got "${ownSchema}"`);
+    throw new OptionsError(
+      `connectDatabase: ownSchema: expected another schema than that of the price tables, got "${ownSchema}"`,
+    );
   }
   const { verifiedTls, ...server } = readConnectionUrl(url, 'connectDatabase');
   const pool = openPool(url, settings, verifiedTls);
@@ -117,7 +113,11 @@ const textArrayTypes = [
 
 type PoolSettings = Omit<ReturnType<typeof resolveOptions>, 'url' | 'schema' | 'ownSchema'>;
 
-function openPool(url: string, settings: PoolSettings, tls: ReturnType<typeof readConnectionUrl>['verifiedTls']): ConnectionPool {
+function openPool(
+  url: string,
+  settings: PoolSettings,
+  tls: ReturnType<typeof readConnectionUrl>['verifiedTls'],
+): ConnectionPool {
   const { statementTimeoutMs, onError } = settings;
   return createConnectionPool.default({
     connectionString: url,
@@ -136,9 +136,9 @@ function openPool(url: string, settings: PoolSettings, tls: ReturnType<typeof re
     // Without a handler the library prints. Whoever uses a broken connection gets its error from the query.
     onError: onError ?? (() => undefined),
     // A plain object is ignored by @databases/pg 6.1; the function form works.
-    types: ({ setTypeParser, parseArray }) => {
-      for (const type of textTypes) setTypeParser(type, (value) => value);
-      for (const type of textArrayTypes) setTypeParser(type, (value) => parseArray(value));
+    types: (parsers) => {
+      for (const type of textTypes) parsers.setTypeParser(type, (value) => value);
+      for (const type of textArrayTypes) parsers.setTypeParser(type, (value) => parsers.parseArray(value));
       return undefined;
     },
   });

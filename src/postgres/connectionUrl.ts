@@ -17,7 +17,15 @@ export interface ConnectionUrl extends ServerName {
 }
 
 /** The parameters that @databases/pg-connection-string knows and @databases/pg acts on; it prints a warning on others. */
-const supportedParameters = ['application_name', 'fallback_application_name', 'ssl', 'sslmode', 'sslcert', 'sslkey', 'sslrootcert'];
+const supportedParameters = [
+  'application_name',
+  'fallback_application_name',
+  'ssl',
+  'sslmode',
+  'sslcert',
+  'sslkey',
+  'sslrootcert',
+];
 const sslModes = ['disable', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full'];
 
 const shape = /^postgres(?:ql)?:\/\/(?:([^:@/?#]*)(?::([^@/?#]*))?@)?([\w.\-:,[\]%]+)(?:\/([^/?#]*))?(?:\?(.*))?$/u;

@@ -18,7 +18,7 @@ const transientCodes =
 const transientMessages = /terminated|timeout expired|read timeout/i;
 
 /** @databases/pg, on a pool that is closed or a transaction that has ended. */
-const fromPool = /^You cannot run any operations on a /;
+const fromPool = 'You cannot run any operations on a ';
 
 /** Whether the same transaction may succeed later without any change. */
 export function isTransient(error: unknown): boolean {
@@ -41,14 +41,17 @@ export function databaseError(error: unknown, database: NamedDatabase): Pipeline
     return new SinkError('database_unavailable', unavailable(seen, database), { retryable: true, cause: error });
   }
   // Not the server's and not the driver's: whatever went wrong, it is not the database.
-  if (seen.code === '' && !fromPool.test(seen.message)) return PipelineError.from(error);
+  if (seen.code === '' && !seen.message.startsWith(fromPool)) return PipelineError.from(error);
   const missing = notReady(seen, database);
   if (missing !== undefined) return new SinkError('database_not_ready', missing, { cause: error });
   return new SinkError('database_error', `PostgreSQL at ${database.server.host}: ${withCode(seen)}`, { cause: error });
 }
 
 function driverError(error: unknown): DriverError {
-  const { code, message, table } = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>;
+  const { code, message, table } = (typeof error === 'object' && error !== null ? error : {}) as Record<
+    string,
+    unknown
+  >;
   return {
     code: typeof code === 'string' ? code : '',
     // @databases/pg appends the statement, with a mark at the place of the error, after an empty line.
@@ -64,8 +67,10 @@ function withCode({ code, message }: DriverError): string {
 
 function unavailable(seen: DriverError, { server }: NamedDatabase): string {
   const { code } = seen;
-  if (code === '40001' || code === '40P01') return `PostgreSQL at ${server.host}: ${withCode(seen)}: the transaction may be tried again`;
-  if (code === '53300') return `PostgreSQL at ${server.host} has no connection left (53300): raise max_connections, or use a smaller poolSize`;
+  if (code === '40001' || code === '40P01')
+    return `PostgreSQL at ${server.host}: ${withCode(seen)}: the transaction may be tried again`;
+  if (code === '53300')
+    return `PostgreSQL at ${server.host} has no connection left (53300): raise max_connections, or use a smaller poolSize`;
   if (code.startsWith('CONNECTION_POOL')) {
     return `PostgreSQL at ${server.host}: no connection of the pool became free in time: raise poolSize or queueTimeoutMs`;
   }
@@ -84,6 +89,8 @@ function notReady(seen: DriverError, database: NamedDatabase): string | undefine
       return `PostgreSQL at ${host} has no database "${name}": create it, or correct its name in the URL`;
     case '42501':
       return `PostgreSQL at ${host}: ${seen.message} for user "${user}": grant it (docs/postgres.md lists the rights needed)`;
+    case '42P10':
+      return `PostgreSQL at ${host}: ${seen.message}: give the table the unique constraint on its key that the deployment's migrations make`;
     case '3F000':
     case '42P01':
     case '42703':

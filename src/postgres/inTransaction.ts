@@ -97,5 +97,7 @@ function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<v
 
 function reasonOf(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;
-  return reason instanceof Error ? reason : new SinkError('canceled', 'the transaction was canceled', { cause: reason });
+  return reason instanceof Error
+    ? reason
+    : new SinkError('canceled', 'the transaction was canceled', { cause: reason });
 }

@@ -1,3 +1,5 @@
+export { checkTables } from './checkTables.ts';
+export type { CheckTablesOptions, PriceTable } from './checkTables.ts';
 export { connectDatabase } from './connectDatabase.ts';
 export type { ConnectDatabaseOptions, Database } from './connectDatabase.ts';
 export type { ServerName } from './connectionUrl.ts';
@@ -11,3 +13,5 @@ export { migrate } from './migrate.ts';
 export type { MigrationResult } from './migrate.ts';
 export { startEmbeddedPostgres } from './startEmbeddedPostgres.ts';
 export type { EmbeddedPostgres, EmbeddedPostgresOptions } from './startEmbeddedPostgres.ts';
+export { tableShape } from './tableShape.ts';
+export type { ColumnShape, TableShape } from './tableShape.ts';

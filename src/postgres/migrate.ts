@@ -55,7 +55,9 @@ async function applyMissing(
   schema: string,
   migrations: readonly Migration[],
 ): Promise<MigrationResult> {
-  await transaction.query(sql`select pg_advisory_xact_lock(hashtextextended(${`fintrack-pipelines/migrate/${schema}`}, 0))`);
+  await transaction.query(
+    sql`select pg_advisory_xact_lock(hashtextextended(${`fintrack-pipelines/migrate/${schema}`}, 0))`,
+  );
   const done = await appliedNumbers(transaction, schema);
   const latest = Math.max(0, ...migrations.map(({ number }) => number));
   const version = Math.max(latest, ...done);
@@ -88,11 +90,10 @@ async function prepareSchema(transaction: Transaction, schema: string): Promise<
       name text not null,
       applied_at timestamptz not null default now()
     )`);
-  await transaction.query(sql`select set_config('search_path', quote_ident(${schema}), true)`);
 }
 
-async function apply(transaction: Transaction, schema: string, { number, name, sql: statements }: Migration): Promise<void> {
-  await transaction.query(sql.__dangerous__rawValue(statements));
+async function apply(transaction: Transaction, schema: string, { number, name, create }: Migration): Promise<void> {
+  await transaction.query(create(schema));
   await transaction.query(sql`insert into ${sql.ident(schema, table)} (number, name) values (${number}, ${name})`);
 }
 

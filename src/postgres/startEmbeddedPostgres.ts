@@ -89,7 +89,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions = {
 }
 
 /** A folder that the server's user owns, watched for the end of this process. */
-async function makeFolder(account: Account): Promise<{ folder: string; remove(): Promise<void> }> {
+async function makeFolder(account: Account): Promise<{ folder: string; remove: () => Promise<void> }> {
   const folder = await mkdtemp(join(await temporaryFolder(account), 'fintrack-postgres-'));
   if (account.uid !== undefined && account.gid !== undefined) await chown(folder, account.uid, account.gid);
   const callOffWatch = watchFolder(folder, account);

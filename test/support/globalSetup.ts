@@ -49,7 +49,9 @@ async function startServer(): Promise<EmbeddedPostgres> {
 function installedBinFolders(): string[] {
   const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'initdb'));
   const debian = '/usr/lib/postgresql';
-  const versions = existsSync(debian) ? readdirSync(debian).map((version) => join(debian, version, 'bin', 'initdb')) : [];
+  const versions = existsSync(debian)
+    ? readdirSync(debian).map((version) => join(debian, version, 'bin', 'initdb'))
+    : [];
   const programs = [...onPath, ...versions].filter((program) => existsSync(program));
   // initdb on the PATH is often a link to where `postgres` is, too.
   return [...new Set(programs.map((program) => dirname(realpathSync(program))))];

@@ -15,7 +15,10 @@ export interface Binaries {
 export function findBinaries(binFolder?: string): Binaries {
   if (binFolder !== undefined) return checked({ binFolder });
   if (process.platform === 'win32') {
-    throw new SinkError('database_not_ready', 'startEmbeddedPostgres: not supported on Windows: connect to a PostgreSQL server instead');
+    throw new SinkError(
+      'database_not_ready',
+      'startEmbeddedPostgres: not supported on Windows: connect to a PostgreSQL server instead',
+    );
   }
   const packageFolder = platformPackage();
   return checked({ binFolder: join(packageFolder, 'native', 'bin'), packageFolder });

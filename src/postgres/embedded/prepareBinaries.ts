@@ -57,5 +57,8 @@ async function giveTo({ uid, gid }: Account, folder: string): Promise<void> {
 }
 
 function cannotRun(binFolder: string, result: RunResult): SinkError {
-  return new SinkError('database_not_ready', `startEmbeddedPostgres: cannot run initdb in ${binFolder}: ${explain(result)}`);
+  return new SinkError(
+    'database_not_ready',
+    `startEmbeddedPostgres: cannot run initdb in ${binFolder}: ${explain(result)}`,
+  );
 }

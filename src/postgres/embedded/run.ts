@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import type { SpawnOptions } from 'node:child_process';
+import type { SpawnOptionsWithoutStdio } from 'node:child_process';
 
 /** The user that PostgreSQL's programs run as; empty for the user of this process. */
 export interface Account {
@@ -25,12 +25,16 @@ export function appendOutput(output: string, chunk: unknown): string {
 }
 
 /** Runs a program to its end. Never rejects: a program that cannot be started is a result, too. */
-export function run(program: string, args: readonly string[], options: SpawnOptions = {}): Promise<RunResult> {
+export function run(
+  program: string,
+  args: readonly string[],
+  options: SpawnOptionsWithoutStdio = {},
+): Promise<RunResult> {
   return new Promise((resolve) => {
     let output = '';
     const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
-    child.stdout?.on('data', (chunk) => (output = appendOutput(output, chunk)));
-    child.stderr?.on('data', (chunk) => (output = appendOutput(output, chunk)));
+    child.stdout.on('data', (chunk) => (output = appendOutput(output, chunk)));
+    child.stderr.on('data', (chunk) => (output = appendOutput(output, chunk)));
     child.once('error', (startError) => {
       resolve({ exitCode: undefined, output, startError });
     });

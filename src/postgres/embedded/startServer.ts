@@ -60,7 +60,8 @@ export async function startServer(plan: ServerPlan): Promise<Server> {
       return { port, stop: () => stop(child) };
     } catch (error) {
       // Somebody else may have taken the port between our look and the server's.
-      if (attempt === portTries || !/could not (bind|create any TCP)|Address already in use/i.test(String(error))) throw error;
+      if (attempt === portTries || !/could not (bind|create any TCP)|Address already in use/i.test(String(error)))
+        throw error;
     }
   }
 }

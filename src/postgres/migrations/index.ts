@@ -1,4 +1,5 @@
+import { createLedger } from './0001-ledger.ts';
 import type { Migration } from './migration.ts';
 
 /** All of them, by number. */
-export const migrations: readonly Migration[] = [];
+export const migrations: readonly Migration[] = [{ number: 1, name: 'ledger', create: createLedger }];

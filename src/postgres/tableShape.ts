@@ -1,0 +1,67 @@
+import { sql } from '@databases/pg';
+import { SinkError } from '../model/errors.ts';
+import type { Database } from './connectDatabase.ts';
+import { databaseError } from './errors.ts';
+
+/** What a column can hold. */
+export interface ColumnShape {
+  /** As PostgreSQL writes it: 'numeric(15,6)', 'character varying(10)', 'double precision'. */
+  readonly type: string;
+  readonly nullable: boolean;
+  /** Most characters of a `varchar(n)`; undefined where there is no limit. */
+  readonly maxLength?: number | undefined;
+  /** Most digits of a `numeric(precision, scale)`; undefined where there is no limit. */
+  readonly precision?: number | undefined;
+  /** How many of them stand behind the decimal point: more are rounded. */
+  readonly scale?: number | undefined;
+}
+
+/** A table's columns by name, as they are and not as a migration says. */
+export interface TableShape {
+  readonly table: string;
+  readonly columns: ReadonlyMap<string, ColumnShape>;
+}
+
+/**
+ * Reads the columns of a table (or view) of the price schema, or of the `schema` given, from the catalog.
+ *
+ * Rejects with a `SinkError`: `database_not_ready` when there is no such table.
+ */
+export async function tableShape(database: Database, table: string, schema = database.schema): Promise<TableShape> {
+  let rows: readonly ColumnRow[];
+  try {
+    rows = (await database.pool.query(sql`
+      select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, not a.attnotnull as nullable
+      from pg_attribute a
+      join pg_class c on c.oid = a.attrelid
+      join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = ${schema} and c.relname = ${table} and c.relkind in ('r', 'p', 'v', 'm', 'f')
+        and a.attnum > 0 and not a.attisdropped
+      order by a.attnum`)) as readonly ColumnRow[];
+  } catch (error) {
+    throw databaseError(error, database);
+  }
+  if (rows.length === 0) throw missingTable(database, schema, table);
+  return { table, columns: new Map(rows.map((row) => [row.name, columnShape(row)])) };
+}
+
+interface ColumnRow {
+  readonly name: string;
+  readonly type: string;
+  readonly nullable: boolean;
+}
+
+function columnShape({ type, nullable }: ColumnRow): ColumnShape {
+  const [, base, first, second] = /^(character varying|numeric)\((\d+)(?:,(-?\d+))?\)$/.exec(type) ?? [];
+  if (base === 'numeric') return { type, nullable, precision: Number(first), scale: Number(second ?? 0) };
+  if (base !== undefined) return { type, nullable, maxLength: Number(first) };
+  return { type, nullable };
+}
+
+function missingTable({ server }: Database, schema: string, table: string): SinkError {
+  return new SinkError(
+    'database_not_ready',
+    `PostgreSQL at ${server.host}, database "${server.database}": there is no table "${table}" in schema "${schema}": ` +
+      'create it with the migrations of your deployment or createReferenceTables(), or name the schema that has it',
+  );
+}
