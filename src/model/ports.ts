@@ -88,7 +88,11 @@ export interface FetchCall<I, T> {
 /** Serves a whole work batch, whatever the size of a provider call: see `limited` and `firstOf`. */
 export interface Fetcher<I, T> {
   readonly name: string;
-  /** Resolves with one entry per input, in their order; rejects only when aborted. */
+  /**
+   * Resolves with one entry per input, in their order. When aborted it resolves at once, with what was fetched (it is
+   * paid for, and must be written) and the rest `skipped` as `canceled`. Rejects only with what one of the call's own
+   * functions throws.
+   */
   fetch(inputs: readonly I[], call: FetchCall<I, T>): Promise<readonly Fetched<T>[]>;
 }
 
