@@ -1,0 +1,116 @@
+// Packs the package and checks what a user gets: its form, its types, and that it works installed from the tarball.
+import { execFile } from 'node:child_process';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+
+const run = promisify(execFile);
+const require = createRequire(import.meta.url);
+const root = resolve(import.meta.dirname, '..');
+const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+const entries = Object.entries(manifest.exports)
+  .filter(([, target]) => target.types !== undefined)
+  .map(([entry]) => join(manifest.name, entry));
+
+/** The compilers of the package's users: the one before ours, ours, and the native one. */
+const compilers = { 'typescript-5': '5.9', 'typescript-6': manifest.devDependencies.typescript, 'typescript-7': '7.0' };
+
+const folder = await mkdtemp(join(tmpdir(), 'fintrack-pipelines-package-'));
+try {
+  const tarball = await step('pack', pack);
+  await step('publint', () => checkManifest(tarball));
+  await step('attw', () => checkResolutions(tarball));
+  const consumer = await step('install', () => install(tarball));
+  await step('import and require', () => checkEntries(consumer));
+  await step('types', () => checkTypes(consumer));
+  await step('command line', () => checkCommandLine(consumer));
+} catch (error) {
+  console.error(error.stdout ?? '', error.stderr ?? '', error.message);
+  process.exitCode = 1;
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function step(name, work) {
+  const startMs = performance.now();
+  const result = await work();
+  console.log(`${name}: ok (${((performance.now() - startMs) / 1000).toFixed(1)} s)`);
+  return result;
+}
+
+/** Runs the build, too: `prepack` makes sure that a tarball never lacks it. */
+async function pack() {
+  await run('npm', ['pack', '--pack-destination', folder], { cwd: root });
+  return join(folder, `${manifest.name}-${manifest.version}.tgz`);
+}
+
+async function checkManifest(tarball) {
+  const content = await readFile(tarball);
+  const { messages, pkg } = await publint({
+    pack: { tarball: content.buffer.slice(content.byteOffset, content.byteOffset + content.byteLength) },
+    strict: true,
+    level: 'warning',
+  });
+  if (messages.length > 0) throw new Error(messages.map((message) => formatMessage(message, pkg)).join('\n'));
+}
+
+/** Types and code are found by every kind of import; `require` gets the ES module, as Node has it since 20.19. */
+async function checkResolutions(tarball) {
+  const attw = join(dirname(require.resolve('@arethetypeswrong/cli/package.json')), 'dist', 'index.js');
+  await run(process.execPath, [attw, tarball, '--ignore-rules', 'cjs-resolves-to-esm'], { cwd: root });
+}
+
+async function install(tarball) {
+  const consumer = join(folder, 'consumer');
+  await run('npm', ['install', '--prefix', consumer, '--no-audit', '--no-fund', '--prefer-offline', tarball]);
+  const aliases = Object.entries(compilers).map(([alias, version]) => `${alias}@npm:typescript@${version}`);
+  const types = `@types/node@${manifest.devDependencies['@types/node']}`;
+  await run('npm', ['install', '--prefix', consumer, '--no-audit', '--no-fund', '--prefer-offline', types, ...aliases]);
+  return consumer;
+}
+
+async function checkEntries(consumer) {
+  const names = JSON.stringify(entries);
+  const check = 'if (Object.keys(found).length === 0) throw new Error(`${name} exports nothing`);';
+  await writeFile(
+    join(consumer, 'imports.mjs'),
+    `for (const name of ${names}) { const found = await import(name); ${check} }`,
+  );
+  await writeFile(
+    join(consumer, 'requires.cjs'),
+    `for (const name of ${names}) { const found = require(name); ${check} }`,
+  );
+  await run(process.execPath, ['imports.mjs'], { cwd: consumer });
+  await run(process.execPath, ['requires.cjs'], { cwd: consumer });
+}
+
+async function checkTypes(consumer) {
+  await copyFile(join(root, 'test', 'package', 'consumer.ts'), join(consumer, 'consumer.mts'));
+  const requires = entries.map((name, index) => `import entry${index} = require('${name}');\nvoid entry${index};\n`);
+  await writeFile(join(consumer, 'consumer.cts'), requires.join(''));
+  const lib = ['--lib', 'es2023,esnext.disposable', '--target', 'es2023', '--types', 'node', '--strict', '--noEmit'];
+  const nodenext = [...lib, '--module', 'nodenext', 'consumer.mts', 'consumer.cts'];
+  const bundler = [...lib, '--module', 'esnext', '--moduleResolution', 'bundler', 'consumer.mts'];
+  for (const alias of Object.keys(compilers)) {
+    const tsc = join(consumer, 'node_modules', alias, 'bin', 'tsc');
+    for (const settings of [nodenext, bundler]) await run(process.execPath, [tsc, ...settings], { cwd: consumer });
+  }
+}
+
+/** The whole main job, from the package as it is installed. */
+async function checkCommandLine(consumer) {
+  const program = join(consumer, 'node_modules', '.bin', manifest.name);
+  await run(program, ['--help'], { cwd: consumer });
+  const { stdout } = await run(program, ['demo'], { cwd: consumer });
+  const events = stdout
+    .trimEnd()
+    .split('\n')
+    .slice(-3)
+    .map((line) => JSON.parse(line));
+  const unfinished = events.filter((event) => event.status !== 'complete');
+  if (unfinished.length > 0) throw new Error(`demo: not complete: ${JSON.stringify(unfinished)}`);
+}
