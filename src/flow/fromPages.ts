@@ -1,0 +1,39 @@
+import { Observable } from 'rxjs';
+import { Puller } from './Puller.ts';
+import { inspect } from './checks.ts';
+import { pullOpener, type Pull } from './pull.ts';
+
+/**
+ * Emits the items of pages one by one: `fromPull` for a source that answers with arrays, such as pages of a table.
+ *
+ * The next page is asked for when every item of the last one has been emitted, so that at most one page is in memory
+ * besides what the bounded operators below hold. An empty page is no end. Everything else is as in `fromPull`: the
+ * factory form, completing, errors, unsubscribing. A page that is not an array is a `TypeError`.
+ *
+ * @example
+ * ```ts
+ * import { fromPages } from 'fintrack-pipelines';
+ *
+ * async function* pages() {
+ *   yield ['AAPL', 'MSFT'];
+ *   yield [];
+ *   yield ['IBM'];
+ * }
+ *
+ * fromPages(() => pages()).subscribe((symbol) => console.log(symbol));
+ * // AAPL
+ * // MSFT
+ * // IBM
+ * ```
+ */
+export function fromPages<Value>(
+  pages: Pull<readonly Value[]> | ((signal: AbortSignal) => Pull<readonly Value[]>),
+): Observable<Value> {
+  const open = pullOpener('fromPages', pages);
+  return new Observable<Value>((subscriber) => {
+    new Puller<readonly Value[], Value>(subscriber, (page: unknown) => {
+      if (Array.isArray(page)) return page as readonly Value[];
+      throw new TypeError(`fromPages: expected pages that are arrays, got ${inspect(page)}`);
+    }).start(open);
+  });
+}
