@@ -25,3 +25,16 @@ export function pricesInRange(range: MonthlyRange, prices: readonly MonthlyPrice
   const kept = [...byMonth.values()].sort((a, b) => (a.date < b.date ? -1 : 1));
   return { symbol: range.symbol, assetType: range.assetType, recordCount: kept.length, prices: kept };
 }
+
+/** The months from one date to another, both included, as `YYYY-MM`; none when the first is later. */
+export function monthsBetween(startDate: DateText, endDate: DateText): string[] {
+  const [first, last] = [startDate, endDate].map(
+    (date) => Number(date.slice(0, 4)) * 12 + Number(date.slice(5, 7)) - 1,
+  );
+  if (first === undefined || last === undefined) return [];
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => monthText(first + index));
+}
+
+function monthText(months: number): string {
+  return `${String(Math.floor(months / 12)).padStart(4, '0')}-${String((months % 12) + 1).padStart(2, '0')}`;
+}

@@ -1,0 +1,37 @@
+import { compareDecimals, percentBetween, subtractDecimals } from '../../model/decimal.ts';
+import type { Decimal, MonthlyPrice } from '../../model/records.ts';
+import { monthCloses } from './monthCloses.ts';
+
+/** The months of a recorded symbol, oldest first, dated with the first day; undefined for any other symbol. */
+export function recordedMonths(symbol: string): readonly MonthlyPrice[] | undefined {
+  if (!Object.hasOwn(monthCloses, symbol)) return undefined;
+  return Object.entries(monthCloses[symbol] ?? {}).flatMap(([year, closes]) =>
+    closes
+      .split(' ')
+      .map((price, month) => ({ date: `${year}-${String(month + 1).padStart(2, '0')}-01`, price }))
+      .filter(({ price }) => price !== '-'),
+  );
+}
+
+/** A quote made of month closes: the last one, its change from the one before, and the range of the last twelve. */
+export interface RecordedQuote {
+  readonly price: Decimal;
+  readonly change: Decimal;
+  readonly percentChange: Decimal;
+  readonly high: Decimal;
+  readonly low: Decimal;
+}
+
+export function recordedQuote(symbol: string): RecordedQuote | undefined {
+  const closes = recordedMonths(symbol)?.map(({ price }) => price) ?? [];
+  const [previous, price] = closes.slice(-2);
+  if (previous === undefined || price === undefined) return undefined;
+  const year = closes.slice(-12).sort(compareDecimals);
+  return {
+    price,
+    change: subtractDecimals(price, previous),
+    percentChange: percentBetween(previous, price, 5) ?? '0',
+    high: year.at(-1) ?? price,
+    low: year[0] ?? price,
+  };
+}
