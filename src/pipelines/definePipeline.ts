@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { defineOptions, port } from '../model/defineOptions.ts';
+import type { ProgressEvent } from '../model/events/progress.ts';
+import type { Fetcher, Publisher, Sink } from '../model/ports.ts';
+import type { RunObserver } from '../model/runEvents.ts';
+import type { ThrottledFetchOptions } from '../operators/index.ts';
+
+/** What a pipeline is put together from. */
+export interface PipelineOptions<I, T> {
+  /** Where the values come from; shared by all requests on the same API key. */
+  fetcher: Fetcher<I, T>;
+  /** Where the values go. */
+  sink: Sink<I, T>;
+  /** How old a stored value may be and still count as fresh, in milliseconds. Default: 45,000. */
+  maxAgeMs?: number | undefined;
+  /** Most batches of one request fetched at once. Default: 4. */
+  concurrency?: number | undefined;
+  /** Most requests at once. Default: 8. */
+  requestConcurrency?: number | undefined;
+  /** Gets one event per batch, best effort. Default: nobody. */
+  progress?: Publisher<ProgressEvent> | undefined;
+  /** Sees everything that happens during the run. Default: nobody. */
+  events?: RunObserver | undefined;
+}
+
+/** The options with their defaults, and what a fetch asks after a wait for credits. */
+export type ResolvedPipeline<I, T> = PipelineOptions<I, T> &
+  Record<'maxAgeMs' | 'concurrency' | 'requestConcurrency', number> &
+  Pick<ThrottledFetchOptions<I, T>, 'settle'>;
+
+const checks = {
+  fetcher: port<Fetcher<unknown, unknown>>('a fetcher', 'fetch'),
+  sink: port<Sink<unknown, unknown>>('a sink', 'write'),
+  maxAgeMs: z.number().min(0).default(45_000),
+  concurrency: z.int().min(1).default(4),
+  requestConcurrency: z.int().min(1).default(8),
+  progress: port<Publisher<ProgressEvent>>('a publisher', 'publish').optional(),
+  events: port<RunObserver>('an observer', 'next').optional(),
+};
+
+/** Checks the options of the pipeline `owner` and fills in the defaults. */
+export function definePipeline(owner: string): <I, T>(options: PipelineOptions<I, T>) => ResolvedPipeline<I, T> {
+  const resolve = defineOptions<PipelineOptions<unknown, unknown>>(owner)(checks);
+  return (options) => {
+    const { fetcher, sink } = options;
+    const resolved = resolve(options);
+    return { ...resolved, fetcher, sink, settle: freshIn(sink, resolved.maxAgeMs) };
+  };
+}
+
+/** Which of the inputs another request has stored during a wait for credits. */
+function freshIn<I, T>(sink: Sink<I, T>, maxAgeMs: number): ThrottledFetchOptions<I, T>['settle'] {
+  return sink.current && (async (inputs, { signal }) => sink.current?.(inputs, { maxAgeMs, signal }) ?? []);
+}

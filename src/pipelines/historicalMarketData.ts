@@ -1,0 +1,35 @@
+import type { OperatorFunction } from 'rxjs';
+import { fromPull } from '../flow/fromPull.ts';
+import type { Delivery } from '../model/delivery.ts';
+import {
+  historicalMarketDataCompleted,
+  type HistoricalMarketDataCompleted,
+} from '../model/events/historicalMarketDataCompleted.ts';
+import type { MonthlyPrices, MonthlyRange } from '../model/records.ts';
+import type { HistoricalMarketDataRequest } from '../model/requests/historicalMarketDataRequest.ts';
+import { batch, planBatch, reportProgress, summarize, throttledFetch, writeTo } from '../operators/index.ts';
+import { answerDeliveries } from './answerDeliveries.ts';
+import { definePipeline, type PipelineOptions } from './definePipeline.ts';
+
+const resolveOptions = definePipeline('historicalMarketData');
+
+/** Answers requests for monthly prices: 50 assets a batch into `market_data_monthly`, fetching only missing months. */
+export function historicalMarketData(
+  options: PipelineOptions<MonthlyRange, MonthlyPrices>,
+): OperatorFunction<Delivery<HistoricalMarketDataRequest, MonthlyRange>, HistoricalMarketDataCompleted> {
+  const { fetcher, sink, settle, progress, events, maxAgeMs, concurrency, requestConcurrency } =
+    resolveOptions(options);
+  return answerDeliveries({
+    run: ({ id: request, inputs, batchSize, lane, signal }) =>
+      fromPull(inputs).pipe(
+        batch({ batchSize }),
+        planBatch({ sink, maxAgeMs, request, signal, events }),
+        throttledFetch({ fetcher, concurrency, lane, request, signal, settle, events }),
+        writeTo({ sink, events }),
+        reportProgress({ publisher: progress, request, totalBatches: Math.ceil(inputs.length / batchSize) }),
+        summarize(),
+      ),
+    toCompletion: historicalMarketDataCompleted,
+    concurrency: requestConcurrency,
+  });
+}

@@ -1,0 +1,32 @@
+import type { OperatorFunction } from 'rxjs';
+import { fromPull } from '../flow/fromPull.ts';
+import type { Delivery } from '../model/delivery.ts';
+import { marketIndexDataCompleted, type MarketIndexDataCompleted } from '../model/events/marketIndexDataCompleted.ts';
+import type { IndexQuote, MarketIndex } from '../model/records.ts';
+import type { MarketIndexDataRequest } from '../model/requests/marketIndexDataRequest.ts';
+import { batch, planBatch, reportProgress, summarize, throttledFetch, writeTo } from '../operators/index.ts';
+import { answerDeliveries } from './answerDeliveries.ts';
+import { definePipeline, type PipelineOptions } from './definePipeline.ts';
+
+const resolveOptions = definePipeline('marketIndexData');
+
+/** Answers requests for current values of indexes: 100 symbols a batch into `market_index_data`. */
+export function marketIndexData(
+  options: PipelineOptions<MarketIndex, IndexQuote>,
+): OperatorFunction<Delivery<MarketIndexDataRequest, MarketIndex>, MarketIndexDataCompleted> {
+  const { fetcher, sink, settle, progress, events, maxAgeMs, concurrency, requestConcurrency } =
+    resolveOptions(options);
+  return answerDeliveries({
+    run: ({ id: request, inputs, batchSize, lane, signal }) =>
+      fromPull(inputs).pipe(
+        batch({ batchSize }),
+        planBatch({ sink, maxAgeMs, request, signal, events }),
+        throttledFetch({ fetcher, concurrency, lane, request, signal, settle, events }),
+        writeTo({ sink, events }),
+        reportProgress({ publisher: progress, request, totalBatches: Math.ceil(inputs.length / batchSize) }),
+        summarize(),
+      ),
+    toCompletion: marketIndexDataCompleted,
+    concurrency: requestConcurrency,
+  });
+}
