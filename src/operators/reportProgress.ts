@@ -19,8 +19,8 @@ export interface ReportProgressOptions {
   acceptedAt?: Date | undefined;
   /** Most events on their way to the publisher; one more is dropped. Default: 100. */
   maxInFlight?: number | undefined;
-  /** Gets a `PublishError` for each event that was dropped or could not be published. Default: nobody. */
-  onError?: ((error: PublishError) => void) | undefined;
+  /** Gets the error, mostly a `PublishError`, of each event that was dropped or could not be published. Default: nobody. */
+  onError?: ((error: PipelineError) => void) | undefined;
   /** The clock, in epoch milliseconds. Default: `Date.now`. */
   now?: (() => number) | undefined;
 }
@@ -31,7 +31,7 @@ const resolveOptions = defineOptions<ReportProgressOptions>('reportProgress')({
   totalBatches: z.int().min(0).optional(),
   acceptedAt: z.date().optional(),
   maxInFlight: z.int().min(1).default(100),
-  onError: callback<(error: PublishError) => void>().optional(),
+  onError: callback<(error: PipelineError) => void>().optional(),
   now: callback<() => number>().default(() => Date.now),
 });
 
@@ -75,7 +75,7 @@ export function reportProgress<B extends Batch<unknown, unknown>>(
 function boundedPublish(
   publisher: Publisher<ProgressEvent>,
   maxInFlight: number,
-  report: (error: PublishError) => void,
+  report: (error: PipelineError) => void,
 ): (event: ProgressEvent) => void {
   let inFlight = 0;
   const publish = async (event: ProgressEvent): Promise<void> => {
@@ -94,8 +94,8 @@ function boundedPublish(
   };
 }
 
-function publishError({ requestId, batch }: ProgressEvent, what: string, cause?: unknown): PublishError {
-  if (PipelineError.isInstance(cause) && cause.code === 'publish_failed') return cause as PublishError;
+function publishError({ requestId, batch }: ProgressEvent, what: string, cause?: unknown): PipelineError {
+  if (PipelineError.isInstance(cause)) return cause;
   return new PublishError(`progress of batch ${batch} of request ${requestId} ${what}`, { cause });
 }
 

@@ -31,8 +31,8 @@ const nothingWritten: WriteCounts = { inserted: 0, updated: 0, unchanged: 0, tra
  * Writes each batch to a sink, in a transaction of its own, and says in `written` what that did.
  *
  * A row that the sink cannot store becomes `failed` at the stage `write`; when the whole write is rejected, all `ok`
- * outcomes of the batch do, and the stream goes on. Not written are a batch that came whole from the ledger, one of
- * which every input was skipped, and, without a request, one without an `ok` outcome.
+ * outcomes of the batch do, and the stream goes on. Not written are a batch that came whole from the ledger, one that
+ * was canceled as a whole, and, without a request, one without an `ok` outcome.
  *
  * Batches come out in order of completion. On complete, writes under way are finished; on error and on unsubscribe,
  * they are aborted: each is then either committed or not, and a request's ledger knows which. Errors with an
@@ -102,9 +102,12 @@ function refusePending({ index, outcomes }: Batch<unknown, unknown>): void {
   throw new OptionsError(`writeTo: batch ${index} has ${pending} pending inputs: put throttledFetch before writeTo`);
 }
 
-/** The batch of a request leaves its ledger row even without a value to store, unless none of it was tried. */
+/** The batch of a request leaves its ledger row even without a value to store, unless it was canceled as a whole. */
 function isWorthWriting({ request, outcomes }: Batch<unknown, unknown>): boolean {
-  return outcomes.some(({ status }) => status === 'ok' || (request !== undefined && status !== 'skipped'));
+  return outcomes.some(
+    (outcome) =>
+      outcome.status === 'ok' || (request !== undefined && !('reason' in outcome && outcome.reason === 'canceled')),
+  );
 }
 
 function outcomesAfter<I, T>(

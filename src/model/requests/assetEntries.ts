@@ -39,7 +39,8 @@ export function readAssets(body: AssetFields): Pick<Request<Asset>, 'inputs' | '
   return { inputs: [...assets.values()], refused };
 }
 
-function readAsset(entry: unknown): Asset | RefusedInput {
+/** One entry as an asset, or its refusal. */
+export function readAsset(entry: unknown): Asset | RefusedInput {
   const result = assetEntrySchema.safeParse(entry);
   if (result.success) return { symbol: result.data.symbol, assetType: result.data.asset_type };
   const fields = typeof entry === 'object' && entry !== null ? (entry as Record<string, unknown>) : {};

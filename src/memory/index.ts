@@ -1,0 +1,3 @@
+export * from './memoryBus.ts';
+export * from './memoryLedger.ts';
+export * from './memorySink.ts';
