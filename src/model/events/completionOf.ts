@@ -1,4 +1,3 @@
-import type { PipelineError } from '../errors.ts';
 import type { Outcome } from '../outcome.ts';
 import type { RefusedInput, Request } from '../requests/request.ts';
 import type { Summary } from '../summary.ts';
