@@ -30,7 +30,10 @@ export function extractExamples(): Example[] {
 
 /** The documents of the project whose code is tested. */
 export function markdownFiles(): string[] {
-  return [...['README.md', 'ARCHITECTURE.md'].filter((path) => existsSync(path)), ...filesOf('docs', '.md')];
+  return [
+    ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'].filter((path) => existsSync(path)),
+    ...filesOf('docs', '.md'),
+  ];
 }
 
 /** The fenced blocks of a Markdown text. */
