@@ -1,0 +1,104 @@
+import { sql } from '@databases/pg';
+import type { Queryable, SQLQuery } from '@databases/pg';
+import type { WriteCounts } from '../../model/batch.ts';
+import { countOutcomes } from '../../model/outcome.ts';
+import type { Outcome } from '../../model/outcome.ts';
+import { fromStoredJson, toStoredJson } from './jsonText.ts';
+import { decodeOutcome, encodeOutcome } from './outcomeCodec.ts';
+import type { LedgerCodec, OutcomeRecord } from './outcomeCodec.ts';
+import { runForRow, runStatement, statementOf } from './statement.ts';
+
+/** The key of a batch in the ledger. */
+export interface BatchKey {
+  readonly request: string;
+  readonly index: number;
+}
+
+/** A batch as the ledger has it. */
+export interface StoredBatch<I, T> {
+  readonly index: number;
+  readonly outcomes: readonly Outcome<I, T>[];
+  readonly written: WriteCounts;
+  /** It was ended by the quota: what was skipped is still to be tried. */
+  readonly resumable: boolean;
+}
+
+interface BatchRow extends WriteCounts {
+  readonly number: number;
+  readonly outcomes: string;
+  readonly resumable: boolean;
+}
+
+/** Whether an outcome of a stored batch is tried again when its request is. */
+export function isResumable(outcome: Outcome<unknown, unknown>): boolean {
+  return outcome.status === 'skipped' && outcome.reason === 'quota';
+}
+
+/**
+ * Inserts the key of a batch, or answers no row when it is there; waits for a transaction that has just inserted it. The
+ * key's two parameters are numbered from `first`.
+ */
+export function claimKey(ownSchema: string, first = 1): SQLQuery {
+  const values = sql.__dangerous__rawValue(`values ($${first}, $${first + 1})`);
+  return sql`insert into ${sql.ident(ownSchema, 'batches')} (request, number) ${values} on conflict do nothing returning true`;
+}
+
+/** The statements on the rows of batches; `codec` is the sink's. */
+export interface BatchRows<I, T> {
+  /** Inserts the key alone and answers whether it was new. */
+  claim(queryable: Queryable, key: BatchKey): Promise<boolean>;
+  read(queryable: Queryable, key: BatchKey): Promise<StoredBatch<I, T> | undefined>;
+  /** As `read`; nobody else changes the row before the transaction ends. */
+  readLocked(queryable: Queryable, key: BatchKey): Promise<StoredBatch<I, T> | undefined>;
+  /** At most `limit` batches after the number `after`. */
+  page(queryable: Queryable, request: string, after: number, limit: number): Promise<readonly StoredBatch<I, T>[]>;
+  /** Fills the row of a key that this transaction has claimed or locked; the counts are added to those it has. */
+  complete(
+    queryable: Queryable,
+    key: BatchKey,
+    outcomes: readonly Outcome<I, T>[],
+    counts: WriteCounts,
+  ): Promise<WriteCounts>;
+}
+
+export function batchRows<I, T>(ownSchema: string, codec: LedgerCodec<I, T>): BatchRows<I, T> {
+  const batches = sql.ident(ownSchema, 'batches');
+  const select = sql`
+    select number, outcomes::text as outcomes, resumable, inserted, updated, unchanged, transactions from ${batches}`;
+  const claim = statementOf(claimKey(ownSchema));
+  const read = statementOf(sql`${select} where request = $1 and number = $2`);
+  const lock = statementOf(sql`${select} where request = $1 and number = $2 for update`);
+  const page = statementOf(sql`${select} where request = $1 and number > $2 order by number limit $3`);
+  const complete = statementOf(sql`
+    update ${batches} set outcomes = $3::jsonb, ok = $4, fresh = $5, failed = $6, skipped = $7, resumable = $8,
+      inserted = inserted + $9, updated = updated + $10, unchanged = unchanged + $11, transactions = transactions + $12,
+      stored_at = now()
+    where request = $1 and number = $2
+    returning inserted, updated, unchanged, transactions`);
+
+  const decode = ({ number, outcomes, resumable, ...written }: BatchRow): StoredBatch<I, T> => ({
+    index: number,
+    outcomes: (fromStoredJson(outcomes) as OutcomeRecord[]).map((record) => decodeOutcome(record, codec)),
+    written,
+    resumable,
+  });
+  const readWith = async (statement: typeof read, queryable: Queryable, { request, index }: BatchKey) => {
+    const [row] = await runStatement<BatchRow>(queryable, statement, [request, index]);
+    return row === undefined ? undefined : decode(row);
+  };
+
+  return {
+    claim: async (queryable, { request, index }) => (await runStatement(queryable, claim, [request, index])).length > 0,
+    read: (queryable, key) => readWith(read, queryable, key),
+    readLocked: (queryable, key) => readWith(lock, queryable, key),
+    page: async (queryable, request, after, limit) =>
+      (await runStatement<BatchRow>(queryable, page, [request, after, limit])).map(decode),
+    complete: (queryable, { request, index }, outcomes, counts) => {
+      const { ok, fresh, failed, skipped } = countOutcomes(outcomes);
+      const { inserted, updated, unchanged, transactions } = counts;
+      const text = toStoredJson(outcomes.map((outcome) => encodeOutcome(outcome, codec)));
+      const values = [request, index, text, ok, fresh, failed, skipped, outcomes.some(isResumable)];
+      return runForRow<WriteCounts>(queryable, complete, [...values, inserted, updated, unchanged, transactions]);
+    },
+  };
+}

@@ -1,0 +1,84 @@
+import { sql } from '@databases/pg';
+import { z } from 'zod';
+import { defineOptions, port } from '../../model/defineOptions.ts';
+import type { Database } from '../connectDatabase.ts';
+import { withRetry } from '../inTransaction.ts';
+import { runForRow, statementOf } from './statement.ts';
+
+export interface RemoveExpiredOptions {
+  /** The database, see `connectDatabase`. */
+  database: Database;
+  /** How many days after its last activity a request is removed with its batches. Default: 7. */
+  retentionDays?: number | undefined;
+}
+
+/** The check of a `retentionDays` option. */
+export const retentionDaysSchema = z.number().min(0).max(36_500).default(7);
+
+/** The check of a `database` option. */
+export const databaseSchema = port<Database>('a database from connectDatabase()', 'close');
+
+const resolveOptions = defineOptions<RemoveExpiredOptions>('removeExpired')({
+  database: databaseSchema,
+  retentionDays: retentionDaysSchema,
+});
+
+/** Bounds the length of one transaction. */
+const requestsAtOnce = 1000;
+
+/** After so many days even an unusually patient sink asks again for a month that was not there. */
+const absentMonthDays = 90;
+
+/**
+ * Removes from the ledger the requests whose last activity is more than `retentionDays` days old, whatever their state:
+ * accepting a request and storing one of its batches are activities. Resolves with the number of requests removed.
+ *
+ * The ledgers of sinks do this themselves, when they accept a request, at most once an hour. Rejects with a `SinkError`.
+ *
+ * @example
+ * ```ts
+ * import { connectDatabase, removeExpired } from 'fintrack-pipelines/postgres';
+ *
+ * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
+ * console.log(await removeExpired({ database, retentionDays: 30 }));
+ * // 0
+ * ```
+ */
+export async function removeExpired(options: RemoveExpiredOptions): Promise<number> {
+  const { database, retentionDays } = resolveOptions(options);
+  let total = 0;
+  for (;;) {
+    const removed = await removeSome(database, retentionDays);
+    total += removed;
+    if (removed < requestsAtOnce) return total;
+  }
+}
+
+/** Removes at most 1,000 requests. */
+export async function removeSome(database: Database, retentionDays: number): Promise<number> {
+  const statement = removal(database.ownSchema);
+  const run = () =>
+    runForRow<{ removed: number }>(database.pool, statement, [retentionDays, requestsAtOnce, absentMonthDays]);
+  return (await withRetry(database, run)).removed;
+}
+
+function removal(ownSchema: string): ReturnType<typeof statementOf> {
+  const [requests, batches, months] = ['requests', 'batches', 'fetched_months'].map((name) =>
+    sql.ident(ownSchema, name),
+  );
+  return statementOf(sql`
+    with expired as (
+      select key from ${requests}
+      where last_accepted_at < now() - $1::float8 * interval '1 day' and not exists (
+        select from ${batches} where request = key and stored_at >= now() - $1::float8 * interval '1 day')
+      order by last_accepted_at limit $2 for update skip locked
+    ), removed as (
+      delete from ${requests} using expired where requests.key = expired.key returning requests.key
+    ), removed_batches as (
+      delete from ${batches} where request in (select key from removed) or (
+        stored_at < now() - $1::float8 * interval '1 day' and not exists (select from ${requests} where key = request))
+    ), removed_months as (
+      delete from ${months} where not present and fetched_at < now() - $3::float8 * interval '1 day'
+    )
+    select count(*)::integer as removed from removed`);
+}

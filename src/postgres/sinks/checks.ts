@@ -1,0 +1,47 @@
+import { fitsNumeric, isDecimal, isNegative } from '../../model/decimal.ts';
+import { PipelineError, SinkError } from '../../model/errors.ts';
+import type { ColumnShape } from '../tableShape.ts';
+
+/** Columns without a limit of their own hold what numeric(19,4) holds: a number beyond it is no price. */
+const widestInteger = 15;
+const widest = { precision: 200, scale: 200 - widestInteger };
+
+/** Why no row can have this symbol; undefined when it can. */
+export function refuseSymbol(table: string, symbol: unknown, maxLength: number): PipelineError | undefined {
+  if (typeof symbol !== 'string' || symbol === '') {
+    return new SinkError('symbol_invalid', `${table}: expected a symbol, got ${show(symbol)}`);
+  }
+  // NUL and halves of surrogate pairs are no text to PostgreSQL.
+  if (/\0|\p{Surrogate}/u.test(symbol)) {
+    return new SinkError('symbol_invalid', `${table}: expected a symbol of printable text, got ${show(symbol)}`);
+  }
+  // varchar(n) counts characters, and `length` counts halves of surrogate pairs.
+  if (symbol.length <= maxLength || Array.from(symbol).length <= maxLength) return undefined;
+  return new SinkError(
+    'symbol_too_long',
+    `${table}: expected at most ${maxLength} characters, got symbol ${show(symbol)}`,
+  );
+}
+
+/** Why a column cannot hold a price; undefined when it can. `what` names it in the message. */
+export function checkPrice(what: string, value: unknown, column: ColumnShape): PipelineError | undefined {
+  return checkDecimal(what, value, column) ?? checkSign(what, value);
+}
+
+/** As `checkPrice`, for a value that may be negative, such as a change. */
+export function checkDecimal(what: string, value: unknown, column: ColumnShape): PipelineError | undefined {
+  if (!isDecimal(value)) return new SinkError('value_invalid', `${what}: expected a decimal, got ${show(value)}`);
+  const { precision = widest.precision, scale = widest.scale } = column;
+  if (fitsNumeric(value, { precision, scale })) return undefined;
+  return new SinkError('value_out_of_range', `${what}: expected what ${column.type} holds, got ${show(value)}`);
+}
+
+function checkSign(what: string, value: unknown): PipelineError | undefined {
+  if (typeof value !== 'string' || !isNegative(value)) return undefined;
+  return new SinkError('value_out_of_range', `${what}: expected no negative price, got ${show(value)}`);
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}

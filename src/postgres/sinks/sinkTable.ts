@@ -1,0 +1,54 @@
+import type { Queryable } from '@databases/pg';
+import type { PipelineError } from '../../model/errors.ts';
+import type { OkOutcome } from '../../model/outcome.ts';
+import type { BatchKey } from '../ledger/batchRows.ts';
+import type { LedgerCodec } from '../ledger/outcomeCodec.ts';
+import type { OpenShape } from './openShape.ts';
+
+/** What to write for one key of a table. */
+export interface Unit<I, T> {
+  readonly outcome: OkOutcome<I, T>;
+  /** Where it stands in its batch, and where else the same key stands: the last one is written. */
+  readonly indexes: readonly number[];
+}
+
+/** What became of the rows of some units. */
+export interface Written {
+  /** Whether the ledger's key was new; true when none was asked for. */
+  readonly claimed: boolean;
+  readonly inserted: number;
+  readonly updated: number;
+  readonly unchanged: number;
+}
+
+/** A price table, as far as the writing of batches cares. */
+export interface SinkTable<I, T> {
+  readonly name: string;
+  readonly columns: readonly string[];
+  readonly codec: LedgerCodec<I, T>;
+  /** The same for two outcomes of the same row or rows. */
+  keyOf(input: I): string;
+  /** For messages: `market_data: AAPL STOCK`. */
+  describe(input: I): string;
+  /** The outcome as it is kept once its value is stored. */
+  settled(outcome: OkOutcome<I, T>): OkOutcome<I, T>;
+  /** The statements for the table as it is. */
+  open(shape: OpenShape): OpenTable<I, T>;
+}
+
+export interface OpenTable<I, T> {
+  /** Why the table cannot hold a value, found before asking the database. */
+  check(outcome: OkOutcome<I, T>): PipelineError | undefined;
+  /**
+   * Writes units in the order of their keys, in one statement. With a ledger key, that is inserted first, and nothing
+   * is written when it was there.
+   */
+  write(transaction: Queryable, units: readonly Unit<I, T>[], claim?: BatchKey): Promise<Written>;
+  /** What is to be remembered besides the rows, in the same transaction. */
+  remember?(transaction: Queryable, units: readonly Unit<I, T>[]): Promise<void>;
+}
+
+/** How long ago the response arrived, in milliseconds: the row is as old. */
+export function ageMs({ receivedAtMs }: { readonly receivedAtMs?: number | undefined }): number {
+  return receivedAtMs === undefined ? 0 : Math.max(0, performance.now() - receivedAtMs);
+}
