@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { z } from 'zod';
+import { OptionsError } from '../../index.ts';
+
+/** The variables that are set; an empty one counts as not set, because compose files pass those. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The environment over the `.env` file of the folder, if there is one. */
+export function readEnvironment(env: Environment, folder: string): Environment {
+  const merged = { ...readEnvFile(join(folder, '.env')), ...withoutEmpty(env) };
+  return withoutEmpty(merged);
+}
+
+function readEnvFile(path: string): Environment {
+  try {
+    return parseEnv(readFileSync(path, 'utf8'));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return {};
+    throw new OptionsError(`.env cannot be read (${code ?? 'not a text file'}): make it readable, or remove it`);
+  }
+}
+
+function withoutEmpty(env: Environment): Environment {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''));
+}
+
+/** The variables of a schema, checked. Throws an `OptionsError` that says which one is wrong or missing. */
+export function readVariables<Schema extends z.ZodObject>(schema: Schema, environment: Environment): z.output<Schema> {
+  const result = schema.safeParse(environment);
+  if (result.success) return result.data;
+  throw new OptionsError(result.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`).join('; '));
+}
+
+/** A variable that holds text: `advice` says what to do when it is missing. */
+export function requiredText(advice: string): z.ZodString {
+  return z.string({ error: `is not set: ${advice}` });
+}
+
+interface NumberRange {
+  readonly min: number;
+  readonly max: number;
+  readonly byDefault: number;
+}
+
+/** A variable that holds a whole number. It is shown when it is wrong: these variables hold no secret. */
+export function wholeNumber({ min, max, byDefault }: NumberRange): z.ZodType<number> {
+  return z
+    .string()
+    .default(String(byDefault))
+    .transform((text, context) => {
+      const number = /^\d{1,15}$/.test(text.trim()) ? Number(text) : Number.NaN;
+      if (number >= min && number <= max) return number;
+      context.addIssue(`must be a whole number from ${min} to ${max}, but is ${JSON.stringify(text.slice(0, 40))}`);
+      return z.NEVER;
+    });
+}

@@ -1,0 +1,110 @@
+import { resolve } from 'node:path';
+import { lastValueFrom, toArray, type Observable } from 'rxjs';
+import {
+  fromCsv,
+  OptionsError,
+  type Asset,
+  type MarketIndex,
+  type PipelineName,
+  type RefusedInput,
+} from '../../index.ts';
+import { fromTable, type Database } from '../../postgres/index.ts';
+
+/** Where the symbols of a run come from: exactly one of the options. */
+export type SymbolSource =
+  | { readonly kind: 'list'; readonly text: string }
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'table'; readonly name: string };
+
+type Options = Readonly<Record<string, string | undefined>>;
+
+export function chooseSymbols(options: Options): SymbolSource {
+  const { symbols, file, 'from-table': table } = options;
+  const given = ['symbols', 'file', 'from-table'].filter((name) => options[name] !== undefined);
+  if (given.length !== 1) {
+    const seen = given.length === 0 ? 'none' : given.map((name) => `--${name}`).join(' and ');
+    throw new OptionsError(`run: give one of --symbols, --file and --from-table, got ${seen}`);
+  }
+  if (symbols !== undefined) return { kind: 'list', text: symbols };
+  if (file !== undefined) return { kind: 'file', path: file };
+  return { kind: 'table', name: table ?? '' };
+}
+
+/** The symbols as the message of a request names them, and rows of a file that are none. */
+export interface ReadSymbols {
+  readonly message: object;
+  readonly refused: readonly RefusedInput[];
+}
+
+interface Place {
+  /** Where relative paths begin. */
+  readonly cwd: string;
+  readonly database: Database | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Reads all symbols: a request holds its whole list. */
+export async function readSymbols(source: SymbolSource, pipeline: PipelineName, place: Place): Promise<ReadSymbols> {
+  const isIndex = pipeline === 'market-index-data';
+  const refused: RefusedInput[] = [];
+  const entries = await readEntries(source, isIndex, place, refused);
+  return { message: isIndex ? { symbols: entries.map(({ symbol }) => symbol) } : { assets: entries }, refused };
+}
+
+interface Entry {
+  readonly symbol: string;
+  readonly asset_type?: string | undefined;
+}
+
+async function readEntries(
+  source: SymbolSource,
+  isIndex: boolean,
+  { cwd, database, signal }: Place,
+  refused: RefusedInput[],
+): Promise<Entry[]> {
+  if (source.kind === 'list') return readList(source.text, isIndex);
+  const items =
+    source.kind === 'file'
+      ? readFile({ path: resolve(cwd, source.path), signal, onBadRow: (row) => refused.push(row) }, isIndex)
+      : readTable(source.name, isIndex, database);
+  const found: readonly (MarketIndex | Asset)[] = await lastValueFrom(items.pipe(toArray()));
+  return found.map((item) => ('assetType' in item ? { symbol: item.symbol, asset_type: item.assetType } : item));
+}
+
+function readList(text: string, isIndex: boolean): Entry[] {
+  const words = text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+  if (words.length > 0) return words.map((word) => (isIndex ? { symbol: word } : readAsset(word)));
+  const example = isIndex ? '^GSPC,GC=F' : 'AAPL:STOCK,BTC:CRYPTO,EUR/USD:FOREX';
+  throw new OptionsError(`run: --symbols: expected a list such as ${example}, got no symbol`);
+}
+
+/** Without a colon the type is missing: the check of the request says so, of that symbol alone. */
+function readAsset(word: string): Entry {
+  const colon = word.lastIndexOf(':');
+  return colon < 0 ? { symbol: word } : { symbol: word.slice(0, colon), asset_type: word.slice(colon + 1) };
+}
+
+interface FileOptions {
+  readonly path: string;
+  readonly signal: AbortSignal;
+  readonly onBadRow: (row: RefusedInput) => void;
+}
+
+function readFile(options: FileOptions, isIndex: boolean): Observable<MarketIndex | Asset> {
+  return isIndex ? fromCsv({ ...options, kind: 'index' }) : fromCsv({ ...options, kind: 'asset' });
+}
+
+function readTable(name: string, isIndex: boolean, database: Database | undefined): Observable<MarketIndex | Asset> {
+  if (database === undefined) {
+    throw new OptionsError(
+      'run: --from-table needs a PostgreSQL server, got --database memory: use --symbols or --file',
+    );
+  }
+  const [table, schema] = name.split('.', 2).reverse();
+  const place = { database, table, ...(schema === undefined ? {} : { schema }) };
+  if (!isIndex) return fromTable(place);
+  return fromTable({ ...place, key: ['symbol'], toItem: (row) => ({ symbol: String(row['symbol']) }) });
+}

@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+import { commandLine } from './commandLine.ts';
+
+for (const output of [process.stdout, process.stderr]) {
+  // A reader that has gone (`| head`) does not end the work.
+  output.on('error', () => undefined);
+}
+
+process.exitCode = await commandLine({
+  argv: process.argv.slice(2),
+  env: process.env,
+  cwd: process.cwd(),
+  stdout: process.stdout,
+  stderr: process.stderr,
+  signals: process,
+  exit: (code) => process.exit(code),
+});
