@@ -14,6 +14,8 @@ const typed = {
   '@typescript-eslint/consistent-type-exports': 'error',
   '@typescript-eslint/consistent-type-imports': 'error',
   '@typescript-eslint/explicit-module-boundary-types': 'error',
+  // `subscribe((value) => console.log(value))` is clear enough.
+  '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
   '@typescript-eslint/no-floating-promises': 'error',
   '@typescript-eslint/no-unused-vars': [
     'error',
@@ -54,6 +56,8 @@ export default defineConfig(
       // Doubles answer an asynchronous port at once.
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/no-empty-function': 'off',
+      // What `fetch` was given is a text or a URL, as the code under test gives it.
+      '@typescript-eslint/no-base-to-string': 'off',
       '@typescript-eslint/no-unnecessary-condition': 'off',
       // `expect(port.method)` takes methods without calling them.
       '@typescript-eslint/unbound-method': 'off',
