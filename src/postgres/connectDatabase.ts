@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { callback, defineOptions } from '../model/defineOptions.ts';
 import { OptionsError } from '../model/errors.ts';
 import { readConnectionUrl } from './connectionUrl.ts';
-import type { ServerName } from './connectionUrl.ts';
+import type { ConnectionUrl, ServerName } from './connectionUrl.ts';
 import { identifierName } from './identifierName.ts';
 
 /** A PostgreSQL database and the schemas this library uses in it. */
@@ -94,11 +94,11 @@ export function connectDatabase(options: ConnectDatabaseOptions): Database {
       `connectDatabase: ownSchema: expected another schema than that of the price tables, got "${ownSchema}"`,
     );
   }
-  const { verifiedTls, ...server } = readConnectionUrl(url, 'connectDatabase');
-  const pool = openPool(url, settings, verifiedTls);
+  const target = readConnectionUrl(url, 'connectDatabase');
+  const pool = openPool(target, settings);
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= pool.dispose());
-  return { pool, schema, ownSchema, server, close, [Symbol.asyncDispose]: close };
+  return { pool, schema, ownSchema, server: target.server, close, [Symbol.asyncDispose]: close };
 }
 
 const { DataTypeID } = createConnectionPool;
@@ -113,16 +113,15 @@ const textArrayTypes = [
 
 type PoolSettings = Omit<ReturnType<typeof resolveOptions>, 'url' | 'schema' | 'ownSchema'>;
 
-function openPool(
-  url: string,
-  settings: PoolSettings,
-  tls: ReturnType<typeof readConnectionUrl>['verifiedTls'],
-): ConnectionPool {
+function openPool(target: ConnectionUrl, settings: PoolSettings): ConnectionPool {
   const { statementTimeoutMs, onError } = settings;
   return createConnectionPool.default({
-    connectionString: url,
-    applicationName: settings.applicationName,
-    ...(tls === undefined ? {} : { ssl: tls }),
+    // Not undefined, which stands for the variable DATABASE_URL.
+    connectionString: false,
+    host: target.hosts,
+    port: target.ports,
+    ...given({ user: target.user, password: target.password, database: target.database, ssl: target.tls }),
+    applicationName: target.applicationName ?? settings.applicationName,
     poolSize: settings.poolSize,
     connectionTimeoutMilliseconds: settings.connectTimeoutMs,
     queueTimeoutMilliseconds: settings.queueTimeoutMs,
@@ -142,4 +141,9 @@ function openPool(
       return undefined;
     },
   });
+}
+
+/** The fields that have a value: @databases/pg tells a field that is undefined from one that is not there. */
+function given<Fields extends object>(fields: Fields): { [Field in keyof Fields]?: Exclude<Fields[Field], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
 }

@@ -10,44 +10,49 @@ export interface ServerName {
   readonly user: string;
 }
 
-/** A connection URL, checked. */
-export interface ConnectionUrl extends ServerName {
-  /** The TLS settings for a server whose certificate is to be verified; undefined leaves them to `sslmode`. */
-  readonly verifiedTls?: ConnectionOptions | undefined;
+/** A connection URL in its parts; what it leaves out, @databases/pg takes from libpq's variables, such as PGUSER. */
+export interface ConnectionUrl {
+  readonly server: ServerName;
+  readonly hosts: string[];
+  readonly ports: number[];
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+  readonly database: string | undefined;
+  readonly applicationName: string | undefined;
+  readonly tls: 'disable' | 'prefer' | 'require' | 'no-verify' | ConnectionOptions | undefined;
 }
 
-/** The parameters that @databases/pg-connection-string knows and @databases/pg acts on; it prints a warning on others. */
-const supportedParameters = [
-  'application_name',
-  'fallback_application_name',
-  'ssl',
-  'sslmode',
-  'sslcert',
-  'sslkey',
-  'sslrootcert',
-];
-const sslModes = ['disable', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full'];
+const tlsModes = ['disable', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full'] as const;
+const tlsFiles = { ca: 'sslrootcert', cert: 'sslcert', key: 'sslkey' } as const;
+const parameterNames = ['application_name', 'sslmode', ...Object.values(tlsFiles)];
 
-const shape = /^postgres(?:ql)?:\/\/(?:([^:@/?#]*)(?::([^@/?#]*))?@)?([\w.\-:,[\]%]+)(?:\/([^/?#]*))?(?:\?(.*))?$/u;
+const shape = /^postgres(?:ql)?:\/\/(?:([^:@/?#]*)(?::([^@/?#]*))?@)?([\w.\-:,[\]]+)(?:\/([^/?#]*))?(?:\?(.*))?$/u;
 
 /**
- * Checks a connection URL and takes from it what may be shown.
+ * Reads a connection URL.
  *
- * Throws an `OptionsError` that never quotes the URL: where a special character is not encoded, nobody can tell which
- * part of it is the password.
+ * Throws an `OptionsError` that never quotes it: where a special character is not encoded, nobody can tell which part is the
+ * password. The parser of @databases/pg quotes such parts, prints warnings and knows no IPv6 address, so it is not used.
  */
 export function readConnectionUrl(url: string, owner: string): ConnectionUrl {
   const match = shape.exec(url);
   if (match === null) throw malformed(owner);
-  const [, user, password, host = '', database, query = ''] = match;
-  decode(password, owner);
-  const parameters = readParameters(query, owner);
-  const name = decode(user, owner) || '(the default user)';
+  const [user, password, database] = [match[1], match[2], match[4]].map((part) => decode(part, owner));
+  const addresses = (match[3] ?? '').split(',').map((address) => readAddress(address, owner));
+  const parameters = readParameters(match[5] ?? '', owner);
   return {
-    host: withPort(host, owner),
-    user: name,
-    database: decode(database, owner) || name,
-    verifiedTls: verifiedTls(parameters, owner),
+    server: {
+      host: addresses.map(({ host, port }) => `${host}:${port}`).join(','),
+      database: database ?? user ?? '(default)',
+      user: user ?? '(default)',
+    },
+    hosts: addresses.map(({ host }) => host.replace(/^\[(.*)\]$/, '$1')),
+    ports: addresses.map(({ port }) => port),
+    user,
+    password,
+    database: database ?? user,
+    applicationName: parameters.get('application_name'),
+    tls: readTls(parameters, owner),
   };
 }
 
@@ -58,57 +63,63 @@ function malformed(owner: string): OptionsError {
   );
 }
 
-function decode(text: string | undefined, owner: string): string {
+/** An empty part is one left out. */
+function decode(text: string | undefined, owner: string): string | undefined {
   try {
-    return decodeURIComponent(text ?? '');
+    return text === undefined || text === '' ? undefined : decodeURIComponent(text);
   } catch {
     throw malformed(owner);
   }
 }
 
-function withPort(hosts: string, owner: string): string {
-  const [, port] = /:(\w+)$/.exec(hosts) ?? [];
-  if (port === undefined) return `${hosts}:5432`;
+function readAddress(address: string, owner: string): { host: string; port: number } {
+  const [, host, port = '5432'] = /^(\[[\w:.%]+\]|[\w.-]+)(?::(\w+))?$/.exec(address) ?? [];
+  if (host === undefined) throw malformed(owner);
   const number = Number(port);
-  if (Number.isInteger(number) && number >= 1 && number <= 65_535) return hosts;
+  if (Number.isInteger(number) && number >= 1 && number <= 65_535) return { host, port: number };
   throw new OptionsError(`${owner}: url: expected a port from 1 to 65535, got "${port}"`);
 }
 
-function readParameters(query: string, owner: string): Map<string, string> {
+function readParameters(query: string, owner: string): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>();
   for (const part of query.split('&').filter((part) => part !== '')) {
     const [key = '', value = ''] = part.split('=').map((text) => decode(text, owner));
-    if (!supportedParameters.includes(key)) {
+    if (!parameterNames.includes(key)) {
       throw new OptionsError(
-        `${owner}: url: parameter "${key}" is not supported; remove it (supported: ${supportedParameters.join(', ')})`,
+        `${owner}: url: parameter "${key}" is not supported; remove it (supported: ${parameterNames.join(', ')})`,
       );
-    }
-    if (key === 'sslmode' && !sslModes.includes(value)) {
-      throw new OptionsError(`${owner}: url: expected sslmode to be one of ${sslModes.join(', ')}, got "${value}"`);
     }
     parameters.set(key, value);
   }
   return parameters;
 }
 
-/** @databases/pg 6.1 (index.js, getSSLConfig) accepts any certificate under sslmode=verify-full unless a file is named. */
-function verifiedTls(parameters: ReadonlyMap<string, string>, owner: string): ConnectionOptions | undefined {
-  if (parameters.get('sslmode')?.startsWith('verify-') !== true) return undefined;
-  return {
-    rejectUnauthorized: true,
-    ca: readFile(parameters, 'sslrootcert', owner),
-    cert: readFile(parameters, 'sslcert', owner),
-    key: readFile(parameters, 'sslkey', owner),
-    ...(parameters.get('sslmode') === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
-  };
+/**
+ * @databases/pg 6.1 (index.js, getSSLConfig) accepts any certificate under sslmode=verify-full unless a file is named: the
+ * modes that verify, and those with files, get their options here.
+ */
+function readTls(parameters: ReadonlyMap<string, string>, owner: string): ConnectionUrl['tls'] {
+  const text = parameters.get('sslmode');
+  const mode = text === undefined ? undefined : tlsModes.find((mode) => mode === text);
+  if (text !== mode) {
+    throw new OptionsError(`${owner}: url: expected sslmode to be one of ${tlsModes.join(', ')}, got "${text ?? ''}"`);
+  }
+  const files: ConnectionOptions = {};
+  for (const [option, parameter] of Object.entries(tlsFiles)) {
+    const path = parameters.get(parameter);
+    if (path !== undefined) files[option as keyof typeof tlsFiles] = readFile(path, parameter, owner);
+  }
+  if (mode === 'verify-full') return { ...files, rejectUnauthorized: true };
+  // As in libpq, naming the authority means that the certificate is checked against it.
+  const checksAuthority = mode === 'verify-ca' || files.ca !== undefined;
+  if (checksAuthority) return { ...files, rejectUnauthorized: true, checkServerIdentity: () => undefined };
+  return files.cert === undefined && files.key === undefined ? mode : { ...files, rejectUnauthorized: false };
 }
 
-function readFile(parameters: ReadonlyMap<string, string>, name: string, owner: string): string | undefined {
-  const path = parameters.get(name);
-  if (path === undefined) return undefined;
+function readFile(path: string, parameter: string, owner: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new OptionsError(`${owner}: url: cannot read the file of ${name}, "${path}"`, { cause });
+    throw new OptionsError(`${owner}: url: cannot read the file of ${parameter}, "${path}"`, { cause });
   }
 }

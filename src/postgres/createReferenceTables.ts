@@ -1,7 +1,8 @@
 import { sql } from '@databases/pg';
-import type { SQLQuery } from '@databases/pg';
+import type { SQLQuery, Transaction } from '@databases/pg';
 import { z } from 'zod';
 import { defineOptions } from '../model/defineOptions.ts';
+import type { PriceTable } from './checkTables.ts';
 import type { Database } from './connectDatabase.ts';
 import { databaseError } from './errors.ts';
 
@@ -51,8 +52,8 @@ export async function createReferenceTables(
       );
       // `create schema if not exists` asks for the right to create even where there is nothing to do.
       if (found.length === 0) await transaction.query(sql`create schema ${sql.ident(database.schema)}`);
-      for (const [table, columns] of Object.entries(tables(shape))) {
-        await transaction.query(sql`create table if not exists ${sql.ident(database.schema, table)} (${columns})`);
+      for (const [table, columns] of Object.entries(columnsOf[shape])) {
+        await createTable(transaction, database.schema, table as PriceTable, columns, shape);
       }
     });
   } catch (error) {
@@ -60,11 +61,30 @@ export async function createReferenceTables(
   }
 }
 
-function tables(shape: 'S1' | 'S2'): Record<string, SQLQuery> {
-  return shape === 'S1' ? migrated : widened;
+async function createTable(
+  transaction: Transaction,
+  schema: string,
+  table: PriceTable,
+  columns: SQLQuery,
+  shape: 'S1' | 'S2',
+): Promise<void> {
+  const found: unknown[] = await transaction.query(
+    sql`select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace where nspname = ${schema} and relname = ${table}`,
+  );
+  if (found.length > 0) return;
+  const name = sql.ident(schema, table);
+  await transaction.query(sql`create table ${name} (${columns}, unique (${keys[table]}))`);
+  // A second time in the same statement would be taken for a slip of the pen and left out.
+  if (shape === 'S2') await transaction.query(sql`alter table ${name} add unique (${keys[table]})`);
 }
 
-const migrated = {
+const keys: Record<PriceTable, SQLQuery> = {
+  market_data: sql`symbol, asset_type`,
+  market_data_monthly: sql`symbol, date, asset_type`,
+  market_index_data: sql`symbol`,
+};
+
+const migrated: Record<PriceTable, SQLQuery> = {
   market_data: sql`
     id serial primary key,
     symbol varchar(10) not null,
@@ -74,15 +94,13 @@ const migrated = {
     high numeric(15,6),
     low numeric(15,6),
     updated_at timestamp without time zone,
-    asset_type varchar(255) not null,
-    unique (symbol, asset_type)`,
+    asset_type varchar(255) not null`,
   market_data_monthly: sql`
     id serial primary key,
     symbol varchar(255) not null,
     price numeric(15,6) not null,
     date date not null,
-    asset_type varchar(255) not null,
-    unique (symbol, date, asset_type)`,
+    asset_type varchar(255) not null`,
   market_index_data: sql`
     id serial primary key,
     symbol varchar(10) not null,
@@ -91,11 +109,10 @@ const migrated = {
     price_change numeric,
     price_high numeric,
     price_low numeric,
-    updated_at timestamp without time zone not null,
-    unique (symbol)`,
+    updated_at timestamp without time zone not null`,
 };
 
-const widened = {
+const widened: Record<PriceTable, SQLQuery> = {
   market_data: sql`
     id bigserial primary key,
     symbol varchar(10) not null,
@@ -105,17 +122,13 @@ const widened = {
     high numeric(15,6),
     low numeric(15,6),
     updated_at timestamp without time zone,
-    asset_type varchar(255) not null,
-    unique (symbol, asset_type),
-    constraint uk_market_data_symbol_asset_type unique (symbol, asset_type)`,
+    asset_type varchar(255) not null`,
   market_data_monthly: sql`
     id bigserial primary key,
     symbol varchar(255) not null,
     price numeric(15,2) not null,
     date date not null,
-    asset_type varchar(255) not null,
-    unique (symbol, date, asset_type),
-    constraint uk_market_data_monthly_symbol_date_asset_type unique (symbol, date, asset_type)`,
+    asset_type varchar(255) not null`,
   market_index_data: sql`
     id bigserial primary key,
     symbol varchar(10) not null,
@@ -124,7 +137,7 @@ const widened = {
     price_change double precision,
     price_high double precision,
     price_low double precision,
-    updated_at timestamp without time zone not null,
-    unique (symbol),
-    constraint uk_market_index_data_symbol unique (symbol)`,
+    updated_at timestamp without time zone not null`,
 };
+
+const columnsOf = { S1: migrated, S2: widened };

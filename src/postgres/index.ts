@@ -7,6 +7,8 @@ export { createReferenceTables } from './createReferenceTables.ts';
 export type { CreateReferenceTablesOptions } from './createReferenceTables.ts';
 export { databaseError } from './errors.ts';
 export type { NamedDatabase } from './errors.ts';
+export { fromTable } from './fromTable.ts';
+export type { FromTableItemOptions, FromTableOptions, TableRow } from './fromTable.ts';
 export { inTransaction, withRetry } from './inTransaction.ts';
 export type { TransactionOptions } from './inTransaction.ts';
 export { migrate } from './migrate.ts';

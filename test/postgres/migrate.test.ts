@@ -4,7 +4,7 @@ import { connectDatabase } from '../../src/postgres/connectDatabase.ts';
 import { applyMigrations, migrate } from '../../src/postgres/migrate.ts';
 import { migrations } from '../../src/postgres/migrations/index.ts';
 import type { Migration } from '../../src/postgres/migrations/migration.ts';
-import { openTestDatabase } from '../support/postgres.ts';
+import { createUser, openTestDatabase } from '../support/postgres.ts';
 import { track } from '../support/track.ts';
 
 const first: Migration = {
@@ -87,27 +87,15 @@ describe('migrate', () => {
 
   it('says that the right to create the schema is missing', async () => {
     await using admin = track(await openTestDatabase());
-    const { user, url } = await createUser(admin);
-    await using database = track(connectDatabase({ url, ownSchema: admin.ownSchema }));
+    await using user = track(await createUser(admin));
+    await using database = track(connectDatabase({ url: user.url, ownSchema: admin.ownSchema }));
     await expect(migrate(database)).rejects.toMatchObject({
       code: 'database_not_ready',
       message: expect.stringMatching(
-        new RegExp(`permission denied for database .* for user "${user}": grant it`),
+        new RegExp(`permission denied for database .* for user "${user.name}": grant it`),
       ) as string,
     });
-    await admin.pool.query(sql`create schema ${sql.ident(admin.ownSchema)} authorization ${sql.ident(user)}`);
+    await admin.pool.query(sql`create schema ${sql.ident(admin.ownSchema)} authorization ${sql.ident(user.name)}`);
     expect((await migrate(database)).version).toBe(1);
-    await admin.pool.query(sql`drop owned by ${sql.ident(user)} cascade`);
-    await admin.pool.query(sql`drop user ${sql.ident(user)}`);
   });
 });
-
-/** A user with no rights but to connect. */
-async function createUser(admin: Awaited<ReturnType<typeof openTestDatabase>>): Promise<{ user: string; url: string }> {
-  const user = `user_${admin.schema}`;
-  await admin.pool.query(sql`create user ${sql.ident(user)} password ${sql.__dangerous__rawValue("'secret'")}`);
-  const url = new URL(admin.url);
-  url.username = user;
-  url.password = 'secret';
-  return { user, url: url.href };
-}

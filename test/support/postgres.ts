@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { sql } from '@databases/pg';
+import pg from 'pg';
 import { inject } from 'vitest';
 import { connectDatabase } from '../../src/postgres/connectDatabase.ts';
 import type { ConnectDatabaseOptions, Database } from '../../src/postgres/connectDatabase.ts';
 import { createReferenceTables } from '../../src/postgres/createReferenceTables.ts';
 import { migrate } from '../../src/postgres/migrate.ts';
+
+const { Client, escapeIdentifier } = pg;
 
 /** Both shapes that the price tables have in deployments. */
 export const shapes = ['S1', 'S2'] as const;
@@ -56,21 +58,42 @@ export async function openTestDatabase(options: TestDatabaseOptions = {}): Promi
 }
 
 /** By a connection of its own: the test may have closed, or filled, the pool. */
-async function dropSchemas({ schema, ownSchema }: Database): Promise<void> {
-  await using admin = connectDatabase({ url: serverUrl() });
-  await admin.pool.query(sql`drop schema if exists ${sql.ident(schema)} cascade`);
-  await admin.pool.query(sql`drop schema if exists ${sql.ident(ownSchema)} cascade`);
+function dropSchemas({ schema, ownSchema }: Database): Promise<void> {
+  return administrate(`drop schema if exists ${escapeIdentifier(schema)}, ${escapeIdentifier(ownSchema)} cascade`);
 }
 
 async function createDatabase(): Promise<{ url: string; drop: () => Promise<void> }> {
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await administrate(sql`create database ${sql.ident(name)}`);
+  await administrate(`create database ${name}`);
   const url = new URL(serverUrl());
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => administrate(sql`drop database ${sql.ident(name)} with (force)`) };
+  return { url: url.href, drop: () => administrate(`drop database ${name} with (force)`) };
 }
 
-async function administrate(statement: ReturnType<typeof sql>): Promise<void> {
-  await using admin = connectDatabase({ url: serverUrl() });
-  await admin.pool.query(statement);
+/** A user without any right but to connect, and the URL that makes one that user; dropped with all it owns. */
+export async function createUser({
+  url,
+  schema,
+}: TestDatabase): Promise<{ name: string; url: string } & AsyncDisposable> {
+  const name = `user_${schema}`;
+  await administrate(`create user ${name} password 'secret'`);
+  const theirs = new URL(url);
+  theirs.username = name;
+  theirs.password = 'secret';
+  const dispose = async (): Promise<void> => {
+    await administrate(`drop owned by ${name} cascade`);
+    await administrate(`drop user ${name}`);
+  };
+  return { name, url: theirs.href, [Symbol.asyncDispose]: dispose };
+}
+
+/** Runs a statement as the user of the server's URL, on a connection of the bare driver: a pool takes 100 ms to open. */
+export async function administrate(statement: string): Promise<void> {
+  const client = new Client({ connectionString: serverUrl() });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
 }
