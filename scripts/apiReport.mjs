@@ -1,5 +1,5 @@
 // Compares the public interface of each entry point with its report in api/; `--update` accepts what has changed.
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Extractor, ExtractorConfig } from '@microsoft/api-extractor';
@@ -18,6 +18,24 @@ if (changed.length > 0) {
   console.error(`The public interface differs from ${changed.join(', ')}.`);
   console.error('Look at it as at code: `npm run api:update` accepts it, `git diff api` shows it.');
   process.exitCode = 1;
+}
+
+const undocumented = entries.flatMap(undocumentedValues);
+if (undocumented.length > 0) {
+  console.error(`Exported without a doc comment: ${undocumented.join(', ')}.`);
+  process.exitCode = 1;
+}
+
+/** Functions, classes and constants nobody has described; one described overload is enough, and types may speak for themselves. */
+function undocumentedValues({ name }) {
+  const text = readFileSync(join(root, 'temp', 'api', `${name}.api.md`), 'utf8');
+  const described = new Map();
+  for (const [, tags, value] of text.matchAll(
+    /^\/\/ (@public.*)\nexport (?:abstract )?(?:class|const|function) (\w+)/gm,
+  )) {
+    described.set(value, described.get(value) === true || !tags.includes('(undocumented)'));
+  }
+  return [...described].filter(([, isDescribed]) => !isDescribed).map(([value]) => value);
 }
 
 /** Writes the report of an entry point, or compares it; whether all is well. */
