@@ -11,7 +11,7 @@ export interface MemoryLedgerOptions {
 }
 
 /** What a ledger keeps of a batch. */
-export interface StoredBatch<I, T> {
+export interface LedgerBatch<I, T> {
   readonly outcomes: readonly Outcome<I, T>[];
   readonly written: WriteCounts;
 }
@@ -19,9 +19,9 @@ export interface StoredBatch<I, T> {
 /** A ledger in memory that a sink writes to. */
 export interface MemoryLedger<I, T> extends Ledger<I, T> {
   /** The batch as it stands, skipped inputs as skipped. */
-  read(key: string, index: number): StoredBatch<I, T> | undefined;
+  read(key: string, index: number): LedgerBatch<I, T> | undefined;
   /** Stores a batch in the place of what was stored of it before. */
-  store(key: string, index: number, batch: StoredBatch<I, T>): void;
+  store(key: string, index: number, batch: LedgerBatch<I, T>): void;
 }
 
 interface AcceptedRequest<I> extends Acceptance<I> {
@@ -29,7 +29,7 @@ interface AcceptedRequest<I> extends Acceptance<I> {
 }
 
 const resolveOptions = defineOptions<MemoryLedgerOptions>('memoryLedger')({
-  now: callback<() => number>().default(() => Date.now),
+  now: callback<() => number>().default(() => () => Date.now()),
 });
 
 /**
@@ -53,9 +53,9 @@ const resolveOptions = defineOptions<MemoryLedgerOptions>('memoryLedger')({
 export function memoryLedger<I, T>(options: MemoryLedgerOptions = {}): MemoryLedger<I, T> {
   const { now } = resolveOptions(options);
   const requests = new Map<string, AcceptedRequest<I>>();
-  const batches = new Map<string, Map<number, StoredBatch<I, T>>>();
+  const batches = new Map<string, Map<number, LedgerBatch<I, T>>>();
 
-  const read = (key: string, index: number): StoredBatch<I, T> | undefined => batches.get(key)?.get(index);
+  const read = (key: string, index: number): LedgerBatch<I, T> | undefined => batches.get(key)?.get(index);
 
   async function* readAll(key: string): AsyncGenerator<Batch<I, T>, void, undefined> {
     const stored = [...(batches.get(key) ?? [])].sort(([one], [other]) => one - other);
@@ -65,7 +65,7 @@ export function memoryLedger<I, T>(options: MemoryLedgerOptions = {}): MemoryLed
   return {
     read,
     store(key, index, batch) {
-      const known = batches.get(key) ?? new Map<number, StoredBatch<I, T>>();
+      const known = batches.get(key) ?? new Map<number, LedgerBatch<I, T>>();
       batches.set(key, known.set(index, batch));
     },
     async accept({ key, pipeline, inputs, batchSize }) {

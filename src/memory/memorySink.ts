@@ -34,7 +34,7 @@ const resolveOptions = defineOptions<MemorySinkOptions<unknown>>('memorySink')({
   name: z.string().min(1).default('memory'),
   key: callback<(input: unknown) => string>().default(() => JSON.stringify),
   refuse: callback<(input: unknown) => PipelineError | undefined>().optional(),
-  now: callback<() => number>().default(() => Date.now),
+  now: callback<() => number>().default(() => () => Date.now()),
 });
 
 const noWrites: WriteCounts = { inserted: 0, updated: 0, unchanged: 0, transactions: 0 };

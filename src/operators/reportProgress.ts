@@ -32,7 +32,7 @@ const resolveOptions = defineOptions<ReportProgressOptions>('reportProgress')({
   acceptedAt: z.date().optional(),
   maxInFlight: z.int().min(1).default(100),
   onError: callback<(error: PipelineError) => void>().optional(),
-  now: callback<() => number>().default(() => Date.now),
+  now: callback<() => number>().default(() => () => Date.now()),
 });
 
 /**

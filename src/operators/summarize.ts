@@ -10,7 +10,7 @@ export interface SummarizeOptions {
 }
 
 const resolveOptions = defineOptions<SummarizeOptions>('summarize')({
-  now: callback<() => number>().default(() => Date.now),
+  now: callback<() => number>().default(() => () => Date.now()),
 });
 
 /** What is kept of the batches until the last one: their outcomes and one line of figures each. */

@@ -19,7 +19,7 @@ export interface BadRow extends RefusedInput {
 /** Text in pieces of any size, such as standard input; a string is one piece. */
 export type CsvInput = string | Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>;
 
-export interface CsvOptions {
+export interface FromCsvOptions {
   /** The file. Default: none, `input` is read. */
   path?: string | undefined;
   /** What is read instead of a file. Default: none, `path` is read. */
@@ -32,7 +32,7 @@ export interface CsvOptions {
   signal?: AbortSignal | undefined;
 }
 
-const resolveOptions = defineOptions<CsvOptions>('fromCsv')({
+const resolveOptions = defineOptions<FromCsvOptions>('fromCsv')({
   path: z.string().min(1).optional(),
   input: z.custom<CsvInput>(isInput, { error: 'expected text or an iterable of it' }).optional(),
   kind: z.enum(['asset', 'index']).default('asset'),
@@ -69,9 +69,9 @@ const headers = { asset: ['symbol', 'asset_type'], index: ['symbol'] } as const;
  * // done
  * ```
  */
-export function fromCsv(options: CsvOptions & { kind: 'index' }): Observable<MarketIndex>;
-export function fromCsv(options: CsvOptions & { kind?: 'asset' | undefined }): Observable<Asset>;
-export function fromCsv(options: CsvOptions): Observable<Asset | MarketIndex> {
+export function fromCsv(options: FromCsvOptions & { kind: 'index' }): Observable<MarketIndex>;
+export function fromCsv(options: FromCsvOptions & { kind?: 'asset' | undefined }): Observable<Asset>;
+export function fromCsv(options: FromCsvOptions): Observable<Asset | MarketIndex> {
   const resolved = resolveOptions(options);
   const { path, input } = resolved;
   if ((path === undefined) === (input === undefined)) throw new OptionsError('fromCsv: expected either path or input');
@@ -93,14 +93,12 @@ async function* readPages(
         header = checkHeader(name, kind, row);
         continue;
       }
-      const record = readRecord(name, kind, header, row);
-      if (!isRefused(record)) {
-        page.push(record);
-        continue;
-      }
+      const { record, bad } = readRow(name, kind, header, row);
+      if (record !== undefined) page.push(record);
+      if (bad === undefined) continue;
       yield page.splice(0);
-      if (onBadRow === undefined) throw record.error;
-      onBadRow(record);
+      if (onBadRow === undefined) throw bad.error;
+      onBadRow(bad);
     }
     yield page;
   }
@@ -157,25 +155,25 @@ function headerOf(kind: keyof typeof headers): string {
   return `the header ${headers[kind].join(',')}`;
 }
 
-function readRecord(
+function readRow(
   name: string,
   kind: keyof typeof headers,
   { fields: columns }: CsvRow,
   { line, fields }: CsvRow,
-): Asset | MarketIndex | BadRow {
+): { readonly record?: Asset | MarketIndex; readonly bad?: BadRow } {
   const where = `${name}, line ${line}`;
   if (fields.length !== columns.length) {
     const message = `${where}: expected ${columns.length} fields, got ${fields.length}: ${show(fields.join(','))}`;
-    return { line, symbol: show(fields[0]), error: new RequestError('request_malformed', message) };
+    return { bad: { line, symbol: fields[0] ?? '', error: new RequestError('request_malformed', message) } };
   }
   const entry = Object.fromEntries(columns.map((column, position) => [column, fields[position]?.trim()]));
-  const record = kind === 'asset' ? readAsset(entry) : readSymbol(entry['symbol']);
-  if (!isRefused(record)) return record;
-  return { ...record, line, error: new RequestError(record.error.code, `${where}: ${record.error.message}`) };
+  const read: Asset | MarketIndex | RefusedInput = kind === 'asset' ? readAsset(entry) : readSymbol(entry['symbol']);
+  if (!isRefused(read)) return { record: read };
+  return { bad: { ...read, line, error: new RequestError(read.error.code, `${where}: ${read.error.message}`) } };
 }
 
-function isRefused<Refused extends RefusedInput>(record: MarketIndex | Refused): record is Refused {
-  return 'error' in record;
+function isRefused(read: Asset | MarketIndex | RefusedInput): read is RefusedInput {
+  return 'error' in read;
 }
 
 /** An error in the user's terms: the stream knows neither the option nor whose signal it was. */

@@ -1,0 +1,9 @@
+import { TestScheduler, type RunHelpers } from 'rxjs/testing';
+import { expect } from 'vitest';
+
+/** Runs a marble test in virtual time. */
+export function marbles(test: (helpers: RunHelpers) => void): void {
+  new TestScheduler((actual, expected) => {
+    expect(actual).toEqual(expected);
+  }).run(test);
+}
