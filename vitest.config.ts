@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -19,7 +18,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['**/fixtures/**'],
     setupFiles: ['test/support/setup.ts'],
-    globalSetup: ['test/support/globalSetup.ts'].filter((file) => existsSync(here(file))),
+    globalSetup: ['test/support/globalSetup.ts'],
     typecheck: { enabled: true, include: ['test/**/*.test-d.ts'], tsconfig: 'tsconfig.types.json' },
     pool: 'forks',
     testTimeout: 20_000,
