@@ -62,7 +62,7 @@ export interface CreditLimiter extends Limiter, AsyncDisposable {
  * - A `RateLimitError` from a task pauses the whole limiter, for the error's `retryAfterMs`; without one, until 250 ms after
  *   the next clock minute, or for `windowMs` where the window is shorter than a minute. The refused call keeps its credits.
  * - `Grant.report` makes it learn: what the provider counted beyond our own calls was spent by others on the same key, and
- *   as much is kept back for a window.
+ *   as much is kept back for a window and 5 s.
  *
  * Errors: an `OptionsError` for a bad option, or when a call accepts no less than more credits than a window holds; a
  * `PipelineError` with code `request_refused` when 10,000 calls wait already, and with code `canceled` after `stop`.
@@ -145,7 +145,8 @@ class WindowedLimiter implements CreditLimiter {
     clearTimeout(this.#wake);
     const { first } = this.#waiting;
     if (first === undefined || this.#isStarting || this.#calls.size >= this.#mostCalls()) return;
-    const waitMs = this.#readyAt(first) - performance.now();
+    const at = performance.now();
+    const waitMs = this.#readyAt(first, at) - at;
     if (waitMs <= 0) this.#askToStart();
     else if (waitMs < Infinity) {
       this.#wake = setTimeout(
@@ -161,8 +162,8 @@ class WindowedLimiter implements CreditLimiter {
     return this.#isFirst && this.#window.capacity < Infinity ? 1 : this.#settings.maxConcurrent;
   }
 
-  #readyAt(call: WaitingCall): number {
-    return Math.max(this.#window.freeAt(call.min, performance.now()), this.#pausedUntil);
+  #readyAt(call: WaitingCall, at: number): number {
+    return Math.max(this.#window.freeAt(call.min, at), this.#pausedUntil);
   }
 
   #askToStart(): void {
@@ -188,7 +189,7 @@ class WindowedLimiter implements CreditLimiter {
     const { first } = this.#waiting;
     const at = performance.now();
     // Since the start was asked for, the call may have been dropped or the limiter paused.
-    if (first === undefined || this.#readyAt(first) > at) return Promise.resolve();
+    if (first === undefined || this.#readyAt(first, at) > at) return Promise.resolve();
     this.#waiting.shift();
     const hold = this.#window.take(Math.min(first.credits, this.#window.free(at)), at);
     const call = first.start(hold).finally(() => {
@@ -202,17 +203,19 @@ class WindowedLimiter implements CreditLimiter {
   async #perform<R>(hold: CreditHold, task: Task<R>): Promise<R> {
     const startedAt = performance.now();
     let extraMs = 0;
+    let refused = false;
     try {
       return await task(this.#grant(hold));
     } catch (error) {
       if (!isAnswer(error)) extraMs = unansweredMs;
-      if (PipelineError.isInstance(error) && isRateLimit(error)) this.#pause(error);
+      refused = PipelineError.isInstance(error) && isRateLimit(error);
+      if (refused) this.#pause(error as PipelineError);
       throw error;
     } finally {
       const at = performance.now();
       if (extraMs === 0 && hold.credits > 0) this.#roundTripMs += (at - startedAt - this.#roundTripMs) / 8;
       this.#isFirst = false;
-      this.#window.settle(hold, at, extraMs);
+      this.#window.settle(hold, at, { extraMs, refused });
     }
   }
 
@@ -236,7 +239,8 @@ class WindowedLimiter implements CreditLimiter {
 }
 
 function newStarter({ maxConcurrent, minTimeMs }: Settings): Bottleneck {
-  return new Bottleneck({ maxConcurrent, minTime: minTimeMs });
+  // It reckons in whole milliseconds, and timers may fire one early.
+  return new Bottleneck({ maxConcurrent, minTime: minTimeMs === 0 ? 0 : minTimeMs + 2 });
 }
 
 function clockLead(): number {

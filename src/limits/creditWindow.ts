@@ -4,6 +4,11 @@ import { SlidingMaximum } from './slidingMaximum.ts';
 
 /** Timers may fire a millisecond early, and clocks round: a credit is kept this much longer than the window. */
 const marginMs = 2;
+/**
+ * What others spent is kept back this much longer than a window (a second window at most): our own credits are free again
+ * just when the answer that told of them is a window old, and the next answers need time to tell anew.
+ */
+const renewalMs = 5_000;
 
 /** The credits of one call, from its grant until they are free again. */
 export interface CreditHold {
@@ -18,6 +23,7 @@ export interface CreditHold {
 interface FreeingCredits {
   readonly freeAt: number;
   readonly credits: number;
+  readonly refused: boolean;
 }
 
 /**
@@ -34,6 +40,8 @@ export class CreditWindow {
   /** Answered and not free yet, by the time they become free. */
   readonly #freeing: FreeingCredits[] = [];
   #freeingTotal = 0;
+  /** The part of them that the provider refused, and probably did not count. */
+  #refusedTotal = 0;
   #granted = 0;
   /** What others spent with our key, by what the provider says. */
   readonly #others = new SlidingMaximum();
@@ -53,7 +61,7 @@ export class CreditWindow {
     this.#expire(at);
     this.#inFlight += credits;
     this.#granted += credits;
-    return { credits, isSettled: false, grantedSoFar: this.#granted, ownAtGrant: this.#own() };
+    return { credits, isSettled: false, grantedSoFar: this.#granted, ownAtGrant: this.#own() - this.#refusedTotal };
   }
 
   /** Gives back what the call will not use; too late once it has ended. */
@@ -70,29 +78,33 @@ export class CreditWindow {
   }
 
   /** The call has ended; its credits are free again one window and `extraMs` later. */
-  settle(hold: CreditHold, at: number, extraMs = 0): void {
+  settle(hold: CreditHold, at: number, { extraMs = 0, refused = false } = {}): void {
+    const { credits } = hold;
     hold.isSettled = true;
-    this.#inFlight -= hold.credits;
-    if (hold.credits === 0) return;
+    this.#inFlight -= credits;
+    if (credits === 0) return;
     const freeAt = at + this.#windowMs + extraMs;
     let index = this.#freeing.length;
     while (index > 0 && (this.#freeing[index - 1]?.freeAt ?? 0) > freeAt) index -= 1;
-    this.#freeing.splice(index, 0, { freeAt, credits: hold.credits });
-    this.#freeingTotal += hold.credits;
+    this.#freeing.splice(index, 0, { freeAt, credits, refused });
+    this.#freeingTotal += credits;
+    if (!refused) return;
+    this.#refusedTotal += credits;
+    this.#granted -= credits;
   }
 
   /**
    * Learns from the provider's own numbers. What it counted beyond the most that can be ours was spent by others, and as
-   * much is kept back for a window: the others are likely to spend it again.
+   * much is kept back, because the others are likely to spend it again.
    *
    * `left` counts more than `used`, which says nothing of the plan behind it. Numbers about a longer window than ours,
    * and numbers that are none, are ignored.
    */
   report(hold: CreditHold, { used, left, resetMs }: QuotaSeen, at: number): void {
     if (this.capacity === Infinity || (resetMs ?? 0) > this.#windowMs) return;
-    const own = hold.ownAtGrant + this.#granted - hold.grantedSoFar;
-    const others = isCount(left) ? this.capacity - own - left : isCount(used) ? used - own : 0;
-    if (others > 0) this.#others.add(Math.min(others, this.capacity), at + this.#windowMs);
+    const own = this.#mostOwn(hold);
+    if (isCount(left)) this.#keepBack(this.capacity - own - left, at);
+    else if (isCount(used)) this.#keepBack(used - own, at);
   }
 
   /**
@@ -120,15 +132,26 @@ export class CreditWindow {
     return this.freeAt(rest, at, at + roundMs) + rounds * roundMs;
   }
 
+  /** The most that the provider may count as ours when it answers the call: what we sent since is included. */
+  #mostOwn(hold: CreditHold): number {
+    return hold.ownAtGrant + this.#granted - hold.grantedSoFar;
+  }
+
+  #keepBack(others: number, at: number): void {
+    const until = at + this.#windowMs + Math.min(renewalMs, this.#windowMs);
+    if (others > 0) this.#others.add(Math.min(others, this.capacity), until);
+  }
+
   #own(): number {
     return this.#inFlight + this.#freeingTotal;
   }
 
   #expire(at: number): void {
     let expired = 0;
-    for (const { freeAt, credits } of this.#freeing) {
+    for (const { freeAt, credits, refused } of this.#freeing) {
       if (freeAt > at) break;
       this.#freeingTotal -= credits;
+      if (refused) this.#refusedTotal -= credits;
       expired += 1;
     }
     if (expired > 0) this.#freeing.splice(0, expired);
