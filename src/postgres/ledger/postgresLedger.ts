@@ -67,7 +67,7 @@ const maxKeyLength = 512;
  * ```
  */
 export function postgresLedger<I, T>(options: PostgresLedgerOptions<I, T>): Ledger<I, T> {
-  const { database, retentionDays, now } = resolveOptions(options as PostgresLedgerOptions<unknown, unknown>);
+  const { database, retentionDays, now } = resolveOptions(options);
   const codec = options.codec ?? plainCodec<I, T>();
   const rows = batchRows(database.ownSchema, codec);
   const accept = acceptance(database.ownSchema);

@@ -34,7 +34,7 @@ type WriteUnits<I, T> = (
 interface Work<I, T> extends SortedOut<I, T> {
   readonly batch: Batch<I, T>;
   readonly writeUnits: WriteUnits<I, T>;
-  readonly remember: NonNullable<OpenTable<I, T>['remember']>;
+  readonly remember: (transaction: Transaction, units: readonly Unit<I, T>[]) => Promise<void>;
 }
 
 const noneRefused: UnitsWritten['refused'] = new Map();
@@ -52,7 +52,7 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
     const attempt = async (again: boolean): Promise<WriteResult<I, T>> => {
       const open = await options.open(signal, again);
       const writeUnits = again ? byHalves(open) : atOnce(open);
-      const remember = open.remember ?? (() => Promise.resolve());
+      const remember: Work<I, T>['remember'] = async (transaction, units) => open.remember?.(transaction, units);
       const work: Work<I, T> = { batch, ...sortOut(batch, table, open, refuse), writeUnits, remember };
       if (batch.request === undefined && work.units.length === 0)
         return resultOf(settle(work, work.failures), nothingWritten);

@@ -1,5 +1,6 @@
 import { fitsNumeric, isDecimal, isNegative } from '../../model/decimal.ts';
-import { PipelineError, SinkError } from '../../model/errors.ts';
+import { SinkError } from '../../model/errors.ts';
+import type { PipelineError } from '../../model/errors.ts';
 import type { ColumnShape } from '../tableShape.ts';
 
 /** Columns without a limit of their own hold what numeric(19,4) holds: a number beyond it is no price. */

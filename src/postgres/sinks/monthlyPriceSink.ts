@@ -114,10 +114,8 @@ function refuseRange(table: string, input: MonthlyRange): PipelineError | undefi
 }
 
 function refuseDates(table: string, { symbol, startDate, endDate }: MonthlyRange): PipelineError | undefined {
-  const wrong = [startDate, endDate].find((date) => !isDate(date));
-  if (wrong === undefined) return undefined;
-  return new SinkError(
-    'date_invalid',
-    `${table}: ${symbol}: expected a date that exists, got ${JSON.stringify(wrong)}`,
-  );
+  const dates: readonly unknown[] = [startDate, endDate];
+  if (dates.every(isDate)) return undefined;
+  const seen = dates.map((date) => JSON.stringify(date)).join(' and ');
+  return new SinkError('date_invalid', `${table}: ${symbol}: expected dates that exist, as YYYY-MM-DD, got ${seen}`);
 }

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { PipelineError } from '../model/errors.ts';
+import type { Outcome } from '../model/outcome.ts';
+import {
+  collect,
+  current,
+  failed,
+  firstOf,
+  isConflict,
+  kindOf,
+  minuteMs,
+  ok,
+  write,
+  type SinkCase,
+} from './sinkCaseTools.ts';
+
+const pipeline = 'sink-contract';
+
+/** What a sink's ledger remembers. */
+export function ledgerCases<I, T>(): SinkCase<I, T>[] {
+  return [
+    {
+      name: 'tries again what the quota left over, and nothing else',
+      check: async (opened) => {
+        const [first, second, third] = opened.inputs;
+        assert.ok(first !== undefined && second !== undefined && third !== undefined);
+        const skipped: Outcome<I, T> = { status: 'skipped', input: second, reason: 'quota' };
+        const before = await write(opened, {
+          index: 0,
+          request: 'quota',
+          outcomes: [ok(opened, first), skipped, failed(third)],
+        });
+        const taken = await opened.sink.ledger.stored('quota', 0);
+        assert.deepEqual(taken?.outcomes.map(kindOf), ['ok', 'pending', 'fetch symbol_unknown']);
+        const [listed] = await collect(opened.sink.ledger.batches('quota'));
+        assert.deepEqual(listed?.outcomes.map(kindOf), ['ok', 'skipped quota', 'fetch symbol_unknown']);
+
+        const outcomes = [failed<I>(first), ok(opened, second), ok(opened, third)];
+        const after = await write(opened, { index: 0, request: 'quota', outcomes });
+        assert.deepEqual(after.stored?.map(kindOf), ['ok', 'ok', 'fetch symbol_unknown']);
+        assert.ok(after.inserted > before.inserted, 'the counts of both writes add up');
+        assert.deepEqual(
+          (await opened.sink.ledger.stored('quota', 0))?.outcomes.map(kindOf),
+          after.stored.map(kindOf),
+        );
+      },
+    },
+    {
+      name: 'leaves what was canceled to whoever takes the request up again',
+      check: async (opened) => {
+        const [first, second] = opened.inputs;
+        assert.ok(first !== undefined && second !== undefined);
+        const canceled: Outcome<I, T> = { status: 'skipped', input: second, reason: 'canceled' };
+        await write(opened, { index: 0, request: 'canceled', outcomes: [ok(opened, first), canceled] });
+        const batch = await opened.sink.ledger.stored('canceled', 0);
+        assert.ok(batch === undefined || batch.outcomes[1]?.status === 'pending');
+        const [standing] = await current(opened, [first]);
+        assert.equal(standing?.status, 'fresh');
+        const result = await write(opened, {
+          index: 0,
+          request: 'canceled',
+          outcomes: [ok(opened, first), ok(opened, second)],
+        });
+        assert.deepEqual(result.stored?.map(kindOf), ['ok', 'ok']);
+      },
+    },
+    {
+      name: 'accepts a request once, and refuses its key with another list',
+      check: async ({ sink: { ledger }, inputs }) => {
+        const first = await ledger.accept({ key: 'accepted', pipeline, inputs, batchSize: 3 });
+        const again = await ledger.accept({ key: 'accepted', pipeline, inputs, batchSize: 50 });
+        assert.deepEqual(again, first);
+        assert.deepEqual([again.inputs, again.batchSize], [inputs, 3]);
+        for (const other of [[], inputs.slice(1), [...inputs].reverse()]) {
+          await assert.rejects(ledger.accept({ key: 'accepted', pipeline, inputs: other, batchSize: 3 }), isConflict);
+        }
+        await assert.rejects(ledger.accept({ key: 'accepted', pipeline: 'other', inputs, batchSize: 3 }), isConflict);
+      },
+    },
+    {
+      name: 'lists the batches of a request by number',
+      check: async (opened) => {
+        const numbers = Array.from({ length: 60 }, (_, index) => index);
+        for (const index of [...numbers].reverse()) {
+          await write(opened, { index, request: 'many', outcomes: [failed(firstOf(opened))] });
+        }
+        await write(opened, { index: 0, request: 'other', outcomes: [failed(firstOf(opened))] });
+        assert.deepEqual(
+          (await collect(opened.sink.ledger.batches('many'))).map(({ index }) => index),
+          numbers,
+        );
+      },
+    },
+    {
+      name: 'rejects what is aborted, and stores nothing of it',
+      check: async (opened) => {
+        const reason = new PipelineError('canceled', 'over');
+        const call = { signal: AbortSignal.abort(reason), maxAgeMs: minuteMs };
+        const batch = { index: 0, request: 'aborted', outcomes: [ok(opened, firstOf(opened))] };
+        await assert.rejects(opened.sink.write(batch, call));
+        assert.equal(await opened.sink.ledger.stored('aborted', 0), undefined);
+        assert.deepEqual((await current(opened, [firstOf(opened)])).map(kindOf), ['pending']);
+      },
+    },
+  ];
+}
