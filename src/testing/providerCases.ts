@@ -11,13 +11,18 @@ export interface Named {
 
 type Opened = ProviderUnderTest<Named, Named>;
 
-interface ProviderCase {
+export interface ProviderCase {
   readonly name: string;
   readonly scenario: ProviderScenario;
-  check(opened: Opened): Promise<void>;
+  readonly check: (opened: Opened) => Promise<void>;
 }
 
-export const providerCases: readonly ProviderCase[] = [
+/** The cases of `providerContract`, each with the scenario it needs. */
+export function providerCases(): readonly ProviderCase[] {
+  return cases;
+}
+
+const cases: readonly ProviderCase[] = [
   {
     name: 'has a name and takes at least one input a call',
     scenario: 'serves',

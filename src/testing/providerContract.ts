@@ -57,7 +57,7 @@ export function providerContract<I extends Named, T extends Named>(
   options: ProviderContractOptions = {},
 ): readonly ContractCase[] {
   const { scenarios = ['serves', 'hangs', 'rate-limited', 'down'] } = options;
-  return providerCases
+  return providerCases()
     .filter(({ scenario }) => scenarios.includes(scenario))
     .map(({ name, scenario, check }) => ({
       name,

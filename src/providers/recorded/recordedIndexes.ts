@@ -1,6 +1,6 @@
 import type { Provider } from '../../model/ports.ts';
 import type { IndexQuote, MarketIndex } from '../../model/records.ts';
-import { recordedQuote } from './recordedPrices.ts';
+import { isIndex, recordedQuote } from './recordedPrices.ts';
 import { recordedProvider, type RecordedOptions } from './recordedProvider.ts';
 
 /**
@@ -34,7 +34,7 @@ export function recordedIndexes(options: RecordedOptions = {}): Provider<MarketI
     maxBatchSize: 50,
     cost: (indexes) => Math.min(1, indexes.length),
     read: ({ symbol }) => {
-      const quote = symbol.startsWith('^') ? recordedQuote(symbol) : undefined;
+      const quote = isIndex(symbol) ? recordedQuote(symbol) : undefined;
       if (quote === undefined) return undefined;
       const { price, change, percentChange, high, low } = quote;
       return { symbol, price, priceChange: change, percentChange, priceHigh: high, priceLow: low };

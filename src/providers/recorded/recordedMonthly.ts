@@ -1,7 +1,7 @@
 import type { Provider } from '../../model/ports.ts';
 import type { MonthlyPrices, MonthlyRange } from '../../model/records.ts';
 import { pricesInRange } from '../monthlyRanges.ts';
-import { recordedMonths } from './recordedPrices.ts';
+import { isRecordedStock, recordedMonths } from './recordedPrices.ts';
 import { recordedProvider, type RecordedOptions } from './recordedProvider.ts';
 
 /**
@@ -35,7 +35,7 @@ export function recordedMonthly(options: RecordedOptions = {}): Provider<Monthly
     maxBatchSize: 120,
     cost: (ranges) => ranges.length,
     read: (range) => {
-      const months = range.assetType === 'STOCK' ? recordedMonths(range.symbol) : undefined;
+      const months = isRecordedStock(range) ? recordedMonths(range.symbol) : undefined;
       return months && pricesInRange(range, months);
     },
   });

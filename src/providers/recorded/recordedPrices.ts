@@ -1,5 +1,5 @@
 import { compareDecimals, percentBetween, subtractDecimals } from '../../model/decimal.ts';
-import type { Decimal, MonthlyPrice } from '../../model/records.ts';
+import type { Asset, Decimal, MonthlyPrice } from '../../model/records.ts';
 import { monthCloses } from './monthCloses.ts';
 
 /** The months of a recorded symbol, oldest first, dated with the first day; undefined for any other symbol. */
@@ -11,6 +11,16 @@ export function recordedMonths(symbol: string): readonly MonthlyPrice[] | undefi
       .map((price, month) => ({ date: `${year}-${String(month + 1).padStart(2, '0')}-01`, price }))
       .filter(({ price }) => price !== '-'),
   );
+}
+
+/** Whether the recordings can be of this asset: the index among them is none. */
+export function isRecordedStock({ symbol, assetType }: Asset): boolean {
+  return assetType === 'STOCK' && !isIndex(symbol);
+}
+
+/** Whether a recorded symbol is an index. */
+export function isIndex(symbol: string): boolean {
+  return symbol.startsWith('^');
 }
 
 /** A quote made of month closes: the last one, its change from the one before, and the range of the last twelve. */

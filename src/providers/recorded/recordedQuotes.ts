@@ -1,7 +1,7 @@
 import type { Provider } from '../../model/ports.ts';
 import type { Asset, Quote } from '../../model/records.ts';
 import { recordedProvider, type RecordedOptions } from './recordedProvider.ts';
-import { recordedQuote } from './recordedPrices.ts';
+import { isRecordedStock, recordedQuote } from './recordedPrices.ts';
 
 export type { RecordedOptions };
 
@@ -35,9 +35,9 @@ export function recordedQuotes(options: RecordedOptions = {}): Provider<Asset, Q
   return recordedProvider('recordedQuotes', options, {
     maxBatchSize: 120,
     cost: (assets) => assets.length,
-    read: ({ symbol, assetType }) => {
-      const quote = assetType === 'STOCK' ? recordedQuote(symbol) : undefined;
-      return quote && { symbol, assetType, ...quote };
+    read: (asset) => {
+      const quote = isRecordedStock(asset) ? recordedQuote(asset.symbol) : undefined;
+      return quote && { symbol: asset.symbol, assetType: asset.assetType, ...quote };
     },
   });
 }

@@ -68,12 +68,10 @@ function readAnswers(response: TextResponse, symbols: readonly string[], options
 
 /** A refusal in flat form is the one symbol's when only one was asked for, otherwise it is the call's. */
 function refuse(refusal: Refusal, symbols: readonly string[], { apiKey }: ResolvedTwelveDataOptions): Answers {
-  if (concernsSymbol(refusal)) {
-    if (symbols.length === 1) return () => ({ refusal });
-    // Which of the symbols it means is not said, so none of them may be remembered as unknown.
-    throw refusalError(providerName, { ...refusal, code: 'provider_rejected' }, [apiKey]);
-  }
-  throw refusalError(providerName, refusal, [apiKey]);
+  if (concernsSymbol(refusal) && symbols.length === 1) return () => ({ refusal });
+  // Which symbol is unknown is not said, so none of them may be remembered as unknown.
+  const code = refusal.code === 'symbol_unknown' ? 'provider_rejected' : refusal.code;
+  throw refusalError(providerName, { ...refusal, code }, [apiKey]);
 }
 
 /** A number as price is not documented; where one comes all the same, it keeps its digits as text. */

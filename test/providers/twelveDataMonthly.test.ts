@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest';
+import { PipelineError } from '../../src/model/errors.ts';
+import type { AssetType, MonthlyRange } from '../../src/model/records.ts';
+import { twelveDataMonthly } from '../../src/providers/twelveDataMonthly.ts';
+import { providerContract, type ProviderScenario } from '../../src/testing/providerContract.ts';
+import { fixture, loopbackServer, openCall, replay, type Handler, type Recording } from './support/loopbackServer.ts';
+
+const apiKey = 'planted-key';
+
+function range(symbol: string, startDate: string, endDate: string, assetType: AssetType = 'STOCK'): MonthlyRange {
+  return { symbol, assetType, startDate, endDate };
+}
+
+const recorded = (name: string): Recording => fixture('twelve-data', name);
+const bars = (recorded('months-one').body as { values: object[] }).values;
+
+async function ask(answer: Recording | Handler, ranges: readonly MonthlyRange[]) {
+  await using server = await loopbackServer(answer);
+  const provider = twelveDataMonthly({ apiKey, baseUrl: server.baseUrl });
+  const answers = await provider.fetch(ranges, openCall().call);
+  return { answers, urls: server.requests.map(({ url }) => url), requests: server.requests };
+}
+
+const serve: Handler = ({ url }, response) => {
+  const symbols = new URL(url, 'http://x').searchParams.get('symbol')!.split(',');
+  const answer = (symbol: string): unknown => recorded(symbol === 'NOPE' ? 'quote-unknown' : 'months-one').body;
+  const body =
+    symbols.length === 1 ? answer(symbols[0]!) : Object.fromEntries(symbols.map((each) => [each, answer(each)]));
+  replay({ status: 200, body })({ url, headers: {} }, response);
+};
+
+const scenarios: Record<ProviderScenario, Recording | Handler> = {
+  serves: serve,
+  hangs: () => undefined,
+  'rate-limited': recorded('minute-credits-429'),
+  down: recorded('bad-gateway-502'),
+};
+
+describe('the provider contract', () => {
+  const cases = providerContract(async (scenario) => {
+    const server = await loopbackServer(scenarios[scenario]);
+    return {
+      provider: twelveDataMonthly({ apiKey, baseUrl: server.baseUrl }),
+      known: ['AAPL', 'MSFT', 'IBM'].map((symbol) => range(symbol, '2026-01-31', '2026-03-31')),
+      unknown: range('NOPE', '2026-01-31', '2026-03-31'),
+      secrets: [apiKey],
+      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    };
+  });
+
+  it.each(cases)('$name', async ({ run }) => {
+    await expect(run()).resolves.toBeUndefined();
+  });
+});
+
+describe('twelveDataMonthly', () => {
+  it('asks once, from the first of the earliest month to the latest end, and cuts each range out', async () => {
+    const { answers, urls, requests } = await ask(recorded('months-batch'), [
+      range('AAPL', '2026-02-15', '2026-02-28'),
+      range('EURUSD', '2026-01-31', '2026-03-31', 'FOREX'),
+    ]);
+    expect(urls).toEqual([
+      '/time_series?symbol=AAPL,EUR%2FUSD&interval=1month&start_date=2026-01-01&end_date=2026-03-31',
+    ]);
+    expect(requests[0]!.headers.authorization).toBe(`apikey ${apiKey}`);
+    expect(answers).toEqual([
+      { symbol: 'AAPL', assetType: 'STOCK', recordCount: 1, prices: [{ date: '2026-02-01', price: '209.95000' }] },
+      {
+        symbol: 'EURUSD',
+        assetType: 'FOREX',
+        recordCount: 3,
+        prices: [
+          { date: '2026-01-01', price: '1.10000' },
+          { date: '2026-02-01', price: '1.11000' },
+          { date: '2026-03-01', price: '1.12570' },
+        ],
+      },
+    ]);
+  });
+
+  it('reads one symbol from the flat form, oldest first', async () => {
+    const { answers, urls } = await ask(recorded('months-one'), [range('AAPL', '2026-01-31', '2026-03-31')]);
+    expect(urls).toEqual(['/time_series?symbol=AAPL&interval=1month&start_date=2026-01-01&end_date=2026-03-31']);
+    expect(answers).toMatchObject([{ recordCount: 2, prices: [{ date: '2026-02-01' }, { date: '2026-03-01' }] }]);
+  });
+
+  it('does not take the meta part of a flat answer for the stock META', async () => {
+    const { answers } = await ask(recorded('months-one'), [range('META', '2026-01-31', '2026-03-31')]);
+    expect(answers).toMatchObject([{ symbol: 'META', recordCount: 2 }]);
+  });
+
+  it('takes no prices in the range as a result: in a batch, alone, and as an empty list', async () => {
+    const none = { recordCount: 0, prices: [] };
+    const wanted = [range('NEW', '2026-01-31', '2026-03-31'), range('NOPE', '2026-01-31', '2026-03-31')];
+    expect((await ask(recorded('months-batch'), wanted)).answers).toMatchObject([none, { code: 'symbol_unknown' }]);
+    expect((await ask(recorded('no-months-400'), wanted.slice(0, 1))).answers).toMatchObject([none]);
+    const empty = { status: 200, body: { meta: {}, values: [], status: 'ok' } };
+    expect((await ask(empty, wanted.slice(0, 1))).answers).toMatchObject([none]);
+  });
+
+  it('keeps one price a month, the last, and the date of the provider', async () => {
+    const values = ['2026-03-02', '2026-03-31 00:00:00', '2026-03-01'].map((datetime) => ({ ...bars[0], datetime }));
+    const { answers } = await ask({ status: 200, body: { values, status: 'ok' } }, [
+      range('A', '2026-03-31', '2026-03-31'),
+    ]);
+    expect(answers).toMatchObject([{ recordCount: 1, prices: [{ date: '2026-03-31', price: '218.40000' }] }]);
+  });
+
+  it.each([
+    [{ close: 'NaN' }, 'value_invalid', '2026-03-01: close: expected a decimal number, got "NaN"'],
+    [{ close: null }, 'value_invalid', 'close: expected a decimal number, got null'],
+    [{ close: '-3' }, 'value_invalid', 'close: expected no value below zero, got "-3"'],
+    [{ datetime: 'yesterday' }, 'value_invalid', 'datetime: expected a date, got "yesterday"'],
+    [{ datetime: '2026-02-30' }, 'value_invalid', 'datetime: expected a date, got "2026-02-30"'],
+    [{ datetime: undefined }, 'value_invalid', 'datetime: expected a date, got null'],
+  ])('fails a symbol alone with a bar of %j', async (fault, code, message) => {
+    const bad = { values: [bars[1], { ...bars[0], ...fault }], status: 'ok' };
+    const good = { values: bars, status: 'ok' };
+    const wanted = [range('BAD', '2026-01-31', '2026-03-31'), range('GOOD', '2026-01-31', '2026-03-31')];
+    const { answers } = await ask({ status: 200, body: { BAD: bad, GOOD: good } }, wanted);
+    expect(answers).toMatchObject([{ code }, { symbol: 'GOOD', recordCount: 2 }]);
+    expect(String(answers[0])).toContain(`twelve-data: BAD: ${message.startsWith('2026') ? message : ''}`);
+    expect(String(answers[0])).toContain(message);
+  });
+
+  it('fails a symbol whose values are no list', async () => {
+    const { answers } = await ask({ status: 200, body: { status: 'ok' } }, [range('A', '2026-03-31', '2026-03-31')]);
+    expect(answers).toMatchObject([{ code: 'response_malformed' }]);
+  });
+
+  it('reads a leap day', async () => {
+    const values = [{ ...bars[0], datetime: '2024-02-29' }];
+    const { answers } = await ask({ status: 200, body: { values, status: 'ok' } }, [
+      range('A', '2024-02-01', '2024-02-29'),
+    ]);
+    expect(answers.some((answer) => PipelineError.isInstance(answer))).toBe(false);
+  });
+});
