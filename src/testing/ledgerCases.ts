@@ -39,10 +39,7 @@ export function ledgerCases<I, T>(): SinkCase<I, T>[] {
         const after = await write(opened, { index: 0, request: 'quota', outcomes });
         assert.deepEqual(after.stored?.map(kindOf), ['ok', 'ok', 'fetch symbol_unknown']);
         assert.ok(after.inserted > before.inserted, 'the counts of both writes add up');
-        assert.deepEqual(
-          (await opened.sink.ledger.stored('quota', 0))?.outcomes.map(kindOf),
-          after.stored.map(kindOf),
-        );
+        assert.deepEqual((await opened.sink.ledger.stored('quota', 0))?.outcomes.map(kindOf), after.stored.map(kindOf));
       },
     },
     {
