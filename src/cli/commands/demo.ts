@@ -31,8 +31,8 @@ Options:
                     rows stay in the schema ${demoSchemas.schema}. Default: embedded, or memory when it cannot be started.
   --help            Shows this.
 
-The prices are month closes of five stocks and the S&P 500, of 2000 to 2010. Progress goes to stderr; stdout gets a table
-of what was stored and, last, the three completion events as lines of JSON.`;
+The prices are month closes of five stocks and the S&P 500, of 2000 to 2010. Progress goes to stderr; stdout gets what
+was stored, as tables, and last the three completion events, as lines of JSON.`;
 
 const stocks = ['MSFT', 'AMZN', 'IBM', 'GOOG', 'AAPL'].map((symbol) => ({ symbol, asset_type: 'STOCK' }));
 
@@ -56,7 +56,6 @@ export function createDemo(startServer: StartServer): Command {
     options: ['database'],
     positionals: 0,
     async run(invocation) {
-      invocation.writer.log('demo: real month closes of 2000 to 2010 that come with the package: no network, no key');
       // Ends before anything is printed on stdout: the events are the last thing to be seen.
       const shown = await withDatabase(startServer, invocation, (database) => runAll(database, invocation));
       for (const line of shown.flatMap(({ lines }) => lines)) invocation.writer.result(line);
@@ -76,6 +75,7 @@ async function withDatabase<R>(
   const { database: option } = options;
   // The environment is not asked: it may name somebody's production.
   const choice = option === 'embedded' ? undefined : chooseDatabase(option, {});
+  writer.log('demo: real month closes of 2000 to 2010 that come with the package: no network, no key');
   if (choice?.kind === 'memory') return work(undefined);
   if (choice !== undefined) {
     await using database = openDatabase({ ...choice, ...demoSchemas });

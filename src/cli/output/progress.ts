@@ -87,7 +87,7 @@ class LiveProgress implements RunObserver {
     this.#drawnAt = now;
     this.#writer.live(
       `${this.#name}: ${sumOf(this.#counts)} of ${this.#total} symbols done (${countsText(this.#counts)}), ` +
-        `${this.#fetched} asked for in ${this.#calls} calls${this.#waiting}`,
+        `${this.#fetched} asked for in ${this.#calls} ${this.#calls === 1 ? 'call' : 'calls'}${this.#waiting}`,
     );
   }
 }
