@@ -1,19 +1,9 @@
 import Bottleneck from 'bottleneck';
 import { z } from 'zod';
 import { callback, defineOptions } from '../model/defineOptions.ts';
-import { PipelineError } from '../model/errors.ts';
-import type { Grant, Limiter } from '../model/ports.ts';
-import { CreditWindow } from './creditWindow.ts';
-import type { CreditHold } from './creditWindow.ts';
-import { pauseMs } from './pause.ts';
-import { isAnswer, isRateLimit } from './retryPolicy.ts';
-import { WaitingCalls } from './waitingCalls.ts';
-import type { WaitingCall } from './waitingCalls.ts';
-
-/** A call without an answer may still arrive at the provider: its credits are held this much longer. */
-const unansweredMs = 5_000;
-/** `setTimeout` fires at once when it is asked to wait longer than this. */
-const longestTimerMs = 2 ** 31 - 1;
+import type { Limiter } from '../model/ports.ts';
+import { longestTimerMs, WindowedLimiter } from './windowedLimiter.ts';
+import type { Starter } from './windowedLimiter.ts';
 
 export interface CreditLimiterOptions {
   /**
@@ -80,173 +70,45 @@ export interface CreditLimiter extends Limiter, AsyncDisposable {
  * ```
  */
 export function creditLimiter(options: CreditLimiterOptions): CreditLimiter {
-  return new WindowedLimiter(resolveOptions(options));
+  const settings = resolveOptions(options);
+  return new WindowedLimiter(settings, new BottleneckStarter(settings));
 }
 
-type Settings = ReturnType<typeof resolveOptions>;
-type Want = Parameters<Limiter['run']>[0];
-type Task<R> = (grant: Grant) => Promise<R>;
-
 /**
- * Three parts decide about a call: Bottleneck when one may start (`maxConcurrent`, `minTime`), the window how many credits
- * it gets, the queue here whose turn it is. A call enters Bottleneck only to start at once, because a job queued there can
- * neither be canceled nor change its weight; its reservoir is not used, because its refresh lets two windows' worth through.
+ * Bottleneck says when the next call may start. Its reservoir is not used, because its refresh lets two windows' worth
+ * through, and nothing is queued in it, because a job queued there can neither be canceled nor change its weight.
  */
-class WindowedLimiter implements CreditLimiter {
-  readonly #settings: Settings;
-  readonly #window: CreditWindow;
-  readonly #waiting: WaitingCalls;
-  readonly #calls = new Set<Promise<void>>();
-  #starter: Bottleneck;
+class BottleneckStarter implements Starter {
+  readonly #newBottleneck: () => Bottleneck;
+  #bottleneck: Bottleneck;
   #clockLead = clockLead();
-  #isStarting = false;
-  #isFirst = true;
-  #pausedUntil = 0;
-  #roundTripMs = 0;
-  #wake: NodeJS.Timeout | undefined;
-  #stopped: Promise<unknown> | undefined;
 
-  constructor(settings: Settings) {
-    this.#settings = settings;
-    this.#window = new CreditWindow(settings.credits, settings.windowMs);
-    this.#waiting = new WaitingCalls(settings.credits);
-    this.#starter = newStarter(settings);
+  constructor({ maxConcurrent, minTimeMs }: { readonly maxConcurrent: number; readonly minTimeMs: number }) {
+    // It reckons in whole milliseconds, and timers may fire one early.
+    const minTime = minTimeMs === 0 ? 0 : minTimeMs + 2;
+    this.#newBottleneck = () => new Bottleneck({ maxConcurrent, minTime });
+    this.#bottleneck = this.#newBottleneck();
   }
 
-  async run<R>(want: Want, task: Task<R>, { signal }: { readonly signal: AbortSignal }): Promise<R> {
-    if (this.#stopped !== undefined) throw stoppedError();
-    const proceed = (): void => {
-      this.#proceed();
-    };
-    const result = this.#waiting.add(want, (hold) => this.#perform(hold, task), signal, proceed);
-    proceed();
-    return result;
-  }
-
-  forecast(credits: number): Date {
-    const at = performance.now();
-    const grantedAt = this.#window.forecast(this.#waiting.creditsAhead + credits, at, this.#roundTripMs);
-    return new Date(this.#settings.now() + Math.max(grantedAt, this.#pausedUntil, at) - at);
+  start(job: () => Promise<void>): void {
+    this.#survivePastClock();
+    void this.#bottleneck.schedule(job);
   }
 
   async stop(): Promise<void> {
-    this.#stopped ??= Promise.all([this.#starter.stop({ dropWaitingJobs: false }), ...this.#calls]);
-    clearTimeout(this.#wake);
-    this.#waiting.dropAll(stoppedError());
-    await this.#stopped;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
-  }
-
-  /** Starts the first waiting call, or sees to it that this is tried again when it can succeed. */
-  #proceed(): void {
-    clearTimeout(this.#wake);
-    const { first } = this.#waiting;
-    if (first === undefined || this.#isStarting || this.#calls.size >= this.#mostCalls()) return;
-    const at = performance.now();
-    const waitMs = this.#readyAt(first, at) - at;
-    if (waitMs <= 0) this.#askToStart();
-    else if (waitMs < Infinity) {
-      this.#wake = setTimeout(
-        () => {
-          this.#proceed();
-        },
-        Math.min(Math.ceil(waitMs), longestTimerMs),
-      );
-    }
-  }
-
-  #mostCalls(): number {
-    return this.#isFirst && this.#window.capacity < Infinity ? 1 : this.#settings.maxConcurrent;
-  }
-
-  #readyAt(call: WaitingCall, at: number): number {
-    return Math.max(this.#window.freeAt(call.min, at), this.#pausedUntil);
-  }
-
-  #askToStart(): void {
-    this.#isStarting = true;
-    this.#renewStarter();
-    void this.#starter.schedule(() => {
-      this.#isStarting = false;
-      const call = this.#startFirst();
-      this.#proceed();
-      return call;
-    });
+    await this.#bottleneck.stop({ dropWaitingJobs: false });
   }
 
   /** Bottleneck reckons in `Date.now()`: once that is set back an hour, it starts nothing for an hour (LocalDatastore.js). */
-  #renewStarter(): void {
+  #survivePastClock(): void {
     const lead = clockLead();
-    if (lead > this.#clockLead - 1_000) return;
+    if (lead < this.#clockLead - 1_000) this.#bottleneck = this.#newBottleneck();
+    else if (lead < this.#clockLead) return;
     this.#clockLead = lead;
-    this.#starter = newStarter(this.#settings);
-  }
-
-  #startFirst(): Promise<void> {
-    const { first } = this.#waiting;
-    const at = performance.now();
-    // Since the start was asked for, the call may have been dropped or the limiter paused.
-    if (first === undefined || this.#readyAt(first, at) > at) return Promise.resolve();
-    this.#waiting.shift();
-    const hold = this.#window.take(Math.min(first.credits, this.#window.free(at)), at);
-    const call = first.start(hold).finally(() => {
-      this.#calls.delete(call);
-      this.#proceed();
-    });
-    this.#calls.add(call);
-    return call;
-  }
-
-  async #perform<R>(hold: CreditHold, task: Task<R>): Promise<R> {
-    const startedAt = performance.now();
-    let extraMs = 0;
-    let refused = false;
-    try {
-      return await task(this.#grant(hold));
-    } catch (error) {
-      if (!isAnswer(error)) extraMs = unansweredMs;
-      refused = PipelineError.isInstance(error) && isRateLimit(error);
-      if (refused) this.#pause(error as PipelineError);
-      throw error;
-    } finally {
-      const at = performance.now();
-      if (extraMs === 0 && hold.credits > 0) this.#roundTripMs += (at - startedAt - this.#roundTripMs) / 8;
-      this.#isFirst = false;
-      this.#window.settle(hold, at, { extraMs, refused });
-    }
-  }
-
-  #grant(hold: CreditHold): Grant {
-    return {
-      credits: hold.credits,
-      release: (unused) => {
-        this.#window.release(hold, unused);
-        this.#proceed();
-      },
-      report: (seen) => {
-        this.#window.report(hold, seen, performance.now());
-      },
-    };
-  }
-
-  #pause(error: PipelineError): void {
-    const at = performance.now();
-    this.#pausedUntil = Math.max(this.#pausedUntil, at + pauseMs(error, this.#settings.windowMs, this.#settings.now()));
   }
 }
 
-function newStarter({ maxConcurrent, minTimeMs }: Settings): Bottleneck {
-  // It reckons in whole milliseconds, and timers may fire one early.
-  return new Bottleneck({ maxConcurrent, minTime: minTimeMs === 0 ? 0 : minTimeMs + 2 });
-}
-
+/** By how much the wall clock is ahead of the monotonic one. */
 function clockLead(): number {
   return Date.now() - performance.now();
-}
-
-function stoppedError(): PipelineError {
-  return new PipelineError('canceled', 'creditLimiter: the limiter was stopped');
 }
