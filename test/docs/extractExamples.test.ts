@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { docBlocks, fencedBlocks, promisedOutput } from './extractExamples.ts';
+import { docBlocks, expectedOutput, fencedBlocks, promisedOutput } from './extractExamples.ts';
 
 describe('fencedBlocks', () => {
   it('finds blocks with their line, language and flags, and takes off their indent', () => {
@@ -53,14 +53,41 @@ describe('promisedOutput', () => {
       '// a',
       '// b',
     ].join('\n');
-    expect(promisedOutput(code)).toEqual(['1', '  indented', 'a', 'b']);
+    expect(promisedOutput(code)).toEqual([
+      { lines: ['1', '  indented'], certain: true },
+      { lines: ['a', 'b'], certain: true },
+    ]);
   });
 
   it('takes a comment beside the call', () => {
-    expect(promisedOutput('console.log(url); // http://localhost\nstop(); // stops')).toEqual(['http://localhost']);
+    const code = 'console.log("http://a"); // http://a\nstop(); // stops';
+    expect(promisedOutput(code)).toEqual([{ lines: ['http://a'], certain: true }]);
+  });
+
+  it('cannot be certain below a statement that does not print by itself', () => {
+    const code = 'subject.subscribe((value) => console.log(value));\nsubject.next(1);\n// 1\nsubject.complete();';
+    expect(promisedOutput(code)).toEqual([{ lines: ['1'], certain: false }]);
   });
 
   it('is empty where nothing is printed', () => {
-    expect(promisedOutput('call();\n// a remark')).toEqual([]);
+    expect(promisedOutput('// a remark\ncall();\n\n// another')).toEqual([]);
+  });
+});
+
+describe('expectedOutput', () => {
+  const groups = [
+    { lines: ['a', 'b'], certain: true },
+    { lines: ['c'], certain: false },
+    { lines: ['d'], certain: true },
+  ];
+
+  it('takes an uncertain group for output where it was printed, and for a remark elsewhere', () => {
+    expect(expectedOutput(groups, ['a', 'b', 'c', 'd'])).toEqual(['a', 'b', 'c', 'd']);
+    expect(expectedOutput(groups, ['a', 'b', 'd'])).toEqual(['a', 'b', 'd']);
+  });
+
+  it('holds on to what is certain', () => {
+    expect(expectedOutput(groups, ['a'])).toEqual(['a', 'b', 'd']);
+    expect(expectedOutput(groups, [])).toEqual(['a', 'b', 'd']);
   });
 });

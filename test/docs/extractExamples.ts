@@ -7,10 +7,17 @@ export interface Example {
   /** The line its code begins on, from 1. */
   readonly line: number;
   readonly code: string;
-  /** The console output it promises, line by line; empty when it promises none. */
-  readonly output: readonly string[];
-  /** Not run: its fence says `no-run`, or it promises no output. */
+  /** The console output it promises. */
+  readonly output: readonly OutputGroup[];
+  /** It promises output, and its fence does not say `no-run`. */
   readonly runs: boolean;
+}
+
+/** Comment lines that stand together. */
+export interface OutputGroup {
+  readonly lines: readonly string[];
+  /** Whether they are output, or may be a remark. */
+  readonly certain: boolean;
 }
 
 /** A fenced block as it stands in a text. */
@@ -61,26 +68,49 @@ export function docBlocks(text: string): Block[] {
   return blocksIn(lines);
 }
 
-/** What the code says it prints: the comment lines right below a statement that prints, and a comment beside it. */
-export function promisedOutput(code: string): string[] {
+/**
+ * What the code says it prints: the comment lines right below a statement, or beside it.
+ *
+ * Below a statement that prints they are output for certain. Below another, they are output when that statement makes an
+ * earlier one print (`subject.next(1)`), and otherwise a remark.
+ */
+export function promisedOutput(code: string): OutputGroup[] {
   const file = ts.createSourceFile('example.ts', code, ts.ScriptTarget.Latest, true);
   const lines = code.split('\n');
-  const promised = new Map<number, string>();
-  const lineOf = (position: number): number => file.getLineAndCharacterOfPosition(position).line;
+  const groups = new Map<number, OutputGroup>();
   const visit = (node: ts.Node): void => {
-    if (isConsoleMethod(node)) {
-      for (const { end } of statementsAround(node)) {
-        const beside = /^[ \t]*\/\/ (.*)/.exec(code.slice(end));
-        if (beside) promised.set(lineOf(end), beside[1] ?? '');
-        for (let next = lineOf(end) + 1; /^\s*\/\//.test(lines[next] ?? ''); next += 1) {
-          promised.set(next, (lines[next] ?? '').replace(/^\s*\/\/ ?/, ''));
-        }
-      }
+    if (ts.isStatement(node) && !ts.isBlock(node)) {
+      const end = file.getLineAndCharacterOfPosition(node.end).line;
+      const certain = prints(node);
+      const beside = /^[ \t]*\/\/ (.*)/.exec(code.slice(node.end))?.[1];
+      if (beside !== undefined && certain) groups.set(end, { lines: [beside], certain });
+      const below = commentLines(lines.slice(end + 1));
+      if (below.length > 0)
+        groups.set(end + 1, { lines: below, certain: certain || groups.get(end + 1)?.certain === true });
     }
     ts.forEachChild(node, visit);
   };
   visit(file);
-  return [...promised].sort(([a], [b]) => a - b).map(([, text]) => text);
+  return [...groups].sort(([a], [b]) => a - b).map(([, group]) => group);
+}
+
+/** The output the groups stand for, given what was printed: remarks are left out, and what is certain never. */
+export function expectedOutput(groups: readonly OutputGroup[], printed: readonly string[]): string[] {
+  const expected: string[] = [];
+  for (const { lines, certain } of groups) {
+    const isNext = lines.every((line, index) => printed[expected.length + index] === line);
+    if (certain || isNext) expected.push(...lines);
+  }
+  return expected;
+}
+
+function commentLines(lines: readonly string[]): string[] {
+  const end = lines.findIndex((line) => !/^\s*\/\//.test(line));
+  return lines.slice(0, end === -1 ? undefined : end).map((line) => line.replace(/^\s*\/\/ ?/, ''));
+}
+
+function prints(node: ts.Node): boolean {
+  return isConsoleMethod(node) || ts.forEachChild(node, prints) === true;
 }
 
 function isConsoleMethod(node: ts.Node): boolean {
@@ -88,20 +118,12 @@ function isConsoleMethod(node: ts.Node): boolean {
   return ts.isIdentifier(node.expression) && node.expression.text === 'console';
 }
 
-function statementsAround(node: ts.Node): ts.Node[] {
-  const around: ts.Node[] = [];
-  for (let current = node; !ts.isSourceFile(current); current = current.parent) {
-    if (ts.isStatement(current) && !ts.isBlock(current)) around.push(current);
-  }
-  return around;
-}
-
 function examplesOf(path: string, blocks: readonly Block[]): Example[] {
   return blocks
     .filter(({ language }) => language === 'ts' || language === 'typescript')
     .map(({ line, flags, code }) => {
       const output = promisedOutput(code);
-      return { path, line, code, output, runs: output.length > 0 && !flags.includes('no-run') };
+      return { path, line, code, output, runs: output.some(({ certain }) => certain) && !flags.includes('no-run') };
     });
 }
 
