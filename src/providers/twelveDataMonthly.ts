@@ -30,7 +30,7 @@ const fields = { price: { key: 'close' } } as const;
  *   new Response(
  *     '{"meta":{"symbol":"AAPL"},"values":[{"datetime":"2026-02-01","close":"209.95"},{"datetime":"2026-01-01","close":"201.10"}],"status":"ok"}',
  *   );
- * const provider = twelveDataMonthly({ apiKey: 'your key', fetch });
+ * const provider = twelveDataMonthly({ apiKey: 'your-key', fetch });
  *
  * const range = { symbol: 'AAPL', assetType: 'STOCK', startDate: '2026-01-31', endDate: '2026-02-28' } as const;
  * const call = { signal: new AbortController().signal, report: () => {} };

@@ -34,7 +34,7 @@ const fields = {
  * // Stands in for the network here; leave it out to ask Twelve Data.
  * const fetch = async () =>
  *   new Response('{"symbol":"AAPL","close":"228.34000","change":"2.47000","percent_change":"1.09355","high":"229.12","low":"225.1"}');
- * const provider = twelveDataQuotes({ apiKey: 'your key', fetch });
+ * const provider = twelveDataQuotes({ apiKey: 'your-key', fetch });
  *
  * const call = { signal: new AbortController().signal, report: () => {} };
  * const [quote] = await provider.fetch([{ symbol: 'AAPL', assetType: 'STOCK' }], call);

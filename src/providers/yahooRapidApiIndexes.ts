@@ -75,7 +75,7 @@ const fields = {
  *     '{"quoteResponse":{"result":[{"symbol":"^GSPC","quoteType":"INDEX","regularMarketPrice":4099.380,"regularMarketChange":38.159912,' +
  *       '"regularMarketChangePercent":0.9396169,"regularMarketDayHigh":4099.43,"regularMarketDayLow":4084.73}],"error":null}}',
  *   );
- * const provider = yahooRapidApiIndexes({ apiKey: 'your key', host: 'yahoo.example.com', fetch });
+ * const provider = yahooRapidApiIndexes({ apiKey: 'your-key', host: 'yahoo.example.com', fetch });
  *
  * const call = { signal: new AbortController().signal, report: () => {} };
  * const [quote] = await provider.fetch([{ symbol: '^GSPC' }], call);

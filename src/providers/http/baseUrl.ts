@@ -29,7 +29,9 @@ export const baseUrlCheck = z
   .refine(isBaseUrl, { error: 'expected a http(s) URL without user, query and fragment' });
 
 /** A check for an API key: what a header can carry, because `fetch` prints any other value in its error. */
-export const apiKeyCheck = z.string().regex(/^[\x21-\x7e]+$/, { error: 'expected visible ASCII characters' });
+export const apiKeyCheck = z
+  .string()
+  .regex(/^[\x21-\x7e]+$/, { error: 'expected visible ASCII characters without spaces' });
 
 /** Base URL and path, with one slash between them. */
 export function endpointUrl(baseUrl: string, path: string): string {

@@ -15,10 +15,11 @@ export type { SimulatedQuota } from './quotaWindow.ts';
  *
  * @example
  * ```ts
- * import { simulatedQuotes } from 'fintrack-pipelines';
+ * import { simulatedQuotes, type QuotaSeen } from 'fintrack-pipelines';
  *
  * const provider = simulatedQuotes({ quota: { credits: 2, windowMs: 60_000 } });
- * const call = { signal: new AbortController().signal, report: ({ used, left }) => console.log(used, 'used', left, 'left') };
+ * const report = ({ used, left }: QuotaSeen) => console.log(used, 'used', left, 'left');
+ * const call = { signal: new AbortController().signal, report };
  * const assets = [{ symbol: 'ACME', assetType: 'STOCK' }, { symbol: 'EUR/USD', assetType: 'FOREX' }] as const;
  *
  * const quotes = await provider.fetch(assets, call);
