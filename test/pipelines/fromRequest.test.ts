@@ -1,0 +1,62 @@
+import { lastValueFrom } from 'rxjs';
+import { describe, expect, it } from 'vitest';
+import { memoryLedger } from '../../src/memory/memoryLedger.ts';
+import { OptionsError, PublishError } from '../../src/model/errors.ts';
+import type { Asset } from '../../src/model/records.ts';
+import { parseHistoricalMarketDataRequest } from '../../src/model/requests/historicalMarketDataRequest.ts';
+import { parseMarketDataRequest } from '../../src/model/requests/marketDataRequest.ts';
+import { parseMarketIndexDataRequest } from '../../src/model/requests/marketIndexDataRequest.ts';
+import { fromRequest } from '../../src/pipelines/fromRequest.ts';
+
+const market = parseMarketDataRequest({ assets: [{ symbol: 'AAPL', asset_type: 'STOCK' }], requestId: 'r1' });
+const index = parseMarketIndexDataRequest({ symbols: ['^GSPC'] });
+const dates = { start_date: '2024-01-31', end_date: '2024-12-31' };
+const historical = parseHistoricalMarketDataRequest({ ...dates, assets: [] });
+
+describe('fromRequest', () => {
+  it('delivers each kind of request with its batch size and lane', async () => {
+    const deliveries = [fromRequest(market), fromRequest(index), fromRequest(historical)];
+    const delivered = await Promise.all(
+      deliveries.map((delivery) => lastValueFrom<{ batchSize: number; lane: string }>(delivery)),
+    );
+    expect(delivered.map(({ batchSize, lane }) => [batchSize, lane])).toEqual([
+      [100, 'market'],
+      [100, 'index'],
+      [50, 'historical'],
+    ]);
+  });
+
+  it('makes its key of the pipeline and the client’s id, or of an id of its own each time', async () => {
+    expect((await lastValueFrom(fromRequest(market))).id).toBe('run:market-data:r1');
+    const ids = await Promise.all([1, 2].map(async () => (await lastValueFrom(fromRequest(index))).id));
+    expect(new Set(ids).size).toBe(2);
+    expect(ids[0]).toMatch(/^run:market-index-data:[0-9a-f-]{36}$/);
+  });
+
+  it('accepts nothing before it is subscribed, and hands out what was accepted first', async () => {
+    let at = 1_000;
+    const ledger = memoryLedger<Asset, never>({ now: () => at });
+    const first = fromRequest(market, { ledger, batchSize: 7 });
+    expect(await lastValueFrom(first)).toMatchObject({ batchSize: 7, acceptedAt: new Date(1_000) });
+    at = 2_000;
+    expect(await lastValueFrom(fromRequest(market, { ledger }))).toMatchObject({
+      batchSize: 7,
+      acceptedAt: new Date(1_000),
+    });
+  });
+
+  it('rejects through its nack, and through the publisher of its ack', async () => {
+    const error = new PublishError('bus: closed');
+    const publisher = { publish: () => Promise.reject(error) };
+    const delivery = await lastValueFrom(fromRequest(market, { publisher }));
+    await expect(delivery.ack({} as never)).rejects.toBe(error);
+    await expect(delivery.nack(error)).rejects.toBe(error);
+  });
+
+  it('refuses options that make no sense', () => {
+    expect(() => fromRequest(market, { batchSize: 0 })).toThrow(OptionsError);
+    expect(() => fromRequest(market, { ledger: {} as never })).toThrow(
+      'fromRequest: ledger: expected a ledger, got an object',
+    );
+  });
+});
