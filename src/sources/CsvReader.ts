@@ -23,6 +23,7 @@ export class CsvReader {
   /** `start`: of a field; `plain`: outside of quotes; `quoted`: inside; `closed`: behind a closing quote, or one of two. */
   #state: 'start' | 'plain' | 'quoted' | 'closed' = 'start';
   #afterReturn = false;
+  #begun = false;
   #rows: CsvRow[] = [];
 
   /** `name` is what errors call the file. */
@@ -32,7 +33,10 @@ export class CsvReader {
 
   /** The rows that the text completes. */
   read(text: string): CsvRow[] {
-    for (const character of text) this.#take(character);
+    // A byte order mark is no part of the first field.
+    const body = this.#begun ? text : text.replace(/^\uFEFF/u, '');
+    this.#begun ||= text.length > 0;
+    for (const character of body) this.#take(character);
     return this.#takeRows();
   }
 
