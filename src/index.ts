@@ -33,10 +33,14 @@ export type { TwelveDataOptions } from './providers/twelveData/twelveDataOptions
 export { yahooRapidApiIndexes, type YahooRapidApiOptions } from './providers/yahooRapidApiIndexes.ts';
 export { recordedIndexes } from './providers/recorded/recordedIndexes.ts';
 export { recordedMonthly } from './providers/recorded/recordedMonthly.ts';
-export { recordedQuotes } from './providers/recorded/recordedQuotes.ts';
+export { recordedQuotes, type RecordedOptions } from './providers/recorded/recordedQuotes.ts';
 export { simulatedIndexes } from './providers/simulated/simulatedIndexes.ts';
 export { simulatedMonthly } from './providers/simulated/simulatedMonthly.ts';
-export { simulatedQuotes } from './providers/simulated/simulatedQuotes.ts';
+export {
+  simulatedQuotes,
+  type SimulatedOptions,
+  type SimulatedQuota,
+} from './providers/simulated/simulatedQuotes.ts';
 
 // In memory: bus, sink and ledger.
 export { memoryBus, type MemoryBus, type MemoryBusOptions } from './memory/memoryBus.ts';
@@ -47,6 +51,7 @@ export { memorySink, type MemorySink, type MemorySinkOptions } from './memory/me
 export * from './model/batch.ts';
 export * from './model/outcome.ts';
 export * from './model/records.ts';
+export { fitsNumeric, isDecimal, parseDecimal } from './model/decimal.ts';
 export type * from './model/delivery.ts';
 export type * from './model/ports.ts';
 export type * from './model/runEvents.ts';

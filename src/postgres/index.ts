@@ -1,19 +1,25 @@
-export { checkTables } from './checkTables.ts';
-export type { CheckTablesOptions, PriceTable } from './checkTables.ts';
-export { connectDatabase } from './connectDatabase.ts';
-export type { ConnectDatabaseOptions, Database } from './connectDatabase.ts';
+// The connection, and a server for tests and demos.
+export { connectDatabase, type ConnectDatabaseOptions, type Database } from './connectDatabase.ts';
 export type { ServerName } from './connectionUrl.ts';
-export { createReferenceTables } from './createReferenceTables.ts';
-export type { CreateReferenceTablesOptions } from './createReferenceTables.ts';
-export { databaseError } from './errors.ts';
-export type { NamedDatabase } from './errors.ts';
-export { fromTable } from './fromTable.ts';
-export type { FromTableItemOptions, FromTableOptions, TableRow } from './fromTable.ts';
-export { inTransaction, withRetry } from './inTransaction.ts';
-export type { TransactionOptions } from './inTransaction.ts';
-export { migrate } from './migrate.ts';
-export type { MigrationResult } from './migrate.ts';
-export { startEmbeddedPostgres } from './startEmbeddedPostgres.ts';
-export type { EmbeddedPostgres, EmbeddedPostgresOptions } from './startEmbeddedPostgres.ts';
-export { tableShape } from './tableShape.ts';
-export type { ColumnShape, TableShape } from './tableShape.ts';
+export { startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOptions } from './startEmbeddedPostgres.ts';
+
+// Tables: ours are migrated, the price tables are checked.
+export { checkTables, type CheckTablesOptions, type PriceTable } from './checkTables.ts';
+export { createReferenceTables, type CreateReferenceTablesOptions } from './createReferenceTables.ts';
+export { migrate, type MigrationResult } from './migrate.ts';
+export { tableShape, type ColumnShape, type TableShape } from './tableShape.ts';
+
+// Sinks and their ledger.
+export { marketDataSink, type MarketDataSinkOptions } from './sinks/marketDataSink.ts';
+export { marketIndexSink, type MarketIndexSinkOptions } from './sinks/marketIndexSink.ts';
+export { monthlyPriceSink, type MonthlyPriceSinkOptions } from './sinks/monthlyPriceSink.ts';
+export type { TableSink } from './sinks/tableSink.ts';
+export { postgresLedger, type PostgresLedgerOptions } from './ledger/postgresLedger.ts';
+export { removeExpired, type RemoveExpiredOptions } from './ledger/removeExpired.ts';
+
+// Sources.
+export { fromTable, type FromTableItemOptions, type FromTableOptions, type TableRow } from './fromTable.ts';
+
+// For a sink of your own.
+export { databaseError, type NamedDatabase } from './errors.ts';
+export { inTransaction, withRetry, type TransactionOptions } from './inTransaction.ts';

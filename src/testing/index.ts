@@ -1,0 +1,13 @@
+// Contract cases: what every adapter has to keep, as data.
+export {
+  providerContract,
+  type ContractCase,
+  type ProviderContractOptions,
+  type ProviderScenario,
+  type ProviderUnderTest,
+} from './providerContract.ts';
+export { sinkContract, type SinkUnderTest } from './sinkContract.ts';
+
+// A modelled provider, and the meter of its window.
+export { expectWindow, type Arrival, type ExpectedWindow } from './expectWindow.ts';
+export { quotaServer, type QuotaServer, type QuotaServerOptions } from './quotaServer.ts';
