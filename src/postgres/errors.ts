@@ -32,7 +32,19 @@ export function isTransient(error: unknown): boolean {
  *
  * `database_unavailable` (retryable): the server cannot be had now, or the transaction may simply be tried again.
  * `database_not_ready`: a database, schema, table, column or right is missing, or the login is refused; the message says
- * what to do. `database_error`: whatever else the server refuses. Neither the URL, nor the password, nor a row is in the message.
+ * what to do. `database_error`: whatever else the server refuses. Neither the URL, nor the password, nor a row is in the message. What comes
+ * neither from the server nor from the driver, such as a bug in a callback, gets the code `internal`.
+ *
+ * @example
+ * ```ts
+ * import { sql } from '@databases/pg';
+ * import { connectDatabase, databaseError } from 'fintrack-pipelines/postgres';
+ *
+ * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
+ *
+ * await database.pool.query(sql`select * from nowhere`).catch((error) => console.log(databaseError(error, database).code));
+ * // database_not_ready
+ * ```
  */
 export function databaseError(error: unknown, database: NamedDatabase): PipelineError {
   if (PipelineError.isInstance(error)) return error;

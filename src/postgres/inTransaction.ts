@@ -35,6 +35,21 @@ const resolveOptions = defineOptions<TransactionOptions>('inTransaction')({
  *
  * Rejects with a `SinkError` (see `databaseError`), or with whatever `work` rejected with of its own; with the signal's
  * reason, at once, when aborted. A transaction aborted before its COMMIT was sent is rolled back.
+ *
+ * @example
+ * ```ts
+ * import { sql } from '@databases/pg';
+ * import { connectDatabase, inTransaction } from 'fintrack-pipelines/postgres';
+ *
+ * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
+ *
+ * const rows = await inTransaction(database, async (transaction) => {
+ *   await transaction.query(sql`create temporary table notes (note text) on commit drop`);
+ *   return transaction.query(sql`insert into notes values ('kept until the commit') returning note`);
+ * });
+ * console.log(rows);
+ * // [ { note: 'kept until the commit' } ]
+ * ```
  */
 export async function inTransaction<Result>(
   database: Database,
@@ -50,7 +65,22 @@ export async function inTransaction<Result>(
   return withRetry(database, attempt, options);
 }
 
-/** As `inTransaction`, for work that needs no transaction of its own, such as a single statement. */
+/**
+ * Runs `attempt` again as `inTransaction` does, for work that needs no transaction of its own, such as one statement.
+ *
+ * Rejects as `inTransaction` does; an attempt under way when the signal fires runs on, and its result is ignored.
+ *
+ * @example
+ * ```ts
+ * import { sql } from '@databases/pg';
+ * import { connectDatabase, withRetry } from 'fintrack-pipelines/postgres';
+ *
+ * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
+ *
+ * console.log(await withRetry(database, () => database.pool.query(sql`select 1 as one`)));
+ * // [ { one: 1 } ]
+ * ```
+ */
 export async function withRetry<Result>(
   database: Database,
   attempt: (signal?: AbortSignal) => Promise<Result>,

@@ -26,6 +26,17 @@ export interface TableShape {
  * Reads the columns of a table (or view) of the price schema, or of the `schema` given, from the catalog.
  *
  * Rejects with a `SinkError`: `database_not_ready` when there is no such table.
+ *
+ * @example
+ * ```ts
+ * import { connectDatabase, tableShape } from 'fintrack-pipelines/postgres';
+ *
+ * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
+ * const { columns } = await tableShape(database, 'market_data');
+ *
+ * console.log(columns.get('symbol'));
+ * // { type: 'character varying(10)', nullable: false, maxLength: 10 }
+ * ```
  */
 export async function tableShape(database: Database, table: string, schema = database.schema): Promise<TableShape> {
   let rows: readonly ColumnRow[];

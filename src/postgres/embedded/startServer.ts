@@ -51,10 +51,10 @@ export async function initialize({ binFolder, folder, account, user, password }:
 
 const portTries = 5;
 
-/** Starts a server on the data folder, on a free port of the loopback interface. */
-export async function startServer(plan: ServerPlan): Promise<Server> {
+/** Starts a server on the data folder, on a free port of the loopback interface; `findPort` is for its test. */
+export async function startServer(plan: ServerPlan, findPort = freePort): Promise<Server> {
   for (let attempt = 1; ; attempt += 1) {
-    const port = await freePort();
+    const port = await findPort();
     try {
       const child = await startOn(port, plan);
       return { port, stop: () => stop(child) };
