@@ -105,12 +105,12 @@ async function checkTypes(consumer) {
 async function checkCommandLine(consumer) {
   const program = join(consumer, 'node_modules', '.bin', manifest.name);
   await run(program, ['--help'], { cwd: consumer });
-  const { stdout } = await run(program, ['demo'], { cwd: consumer });
+  const { stdout, stderr } = await run(program, ['demo', '--database', 'embedded'], { cwd: consumer });
   const events = stdout
     .trimEnd()
     .split('\n')
     .slice(-3)
     .map((line) => JSON.parse(line));
   const unfinished = events.filter((event) => event.status !== 'complete');
-  if (unfinished.length > 0) throw new Error(`demo: not complete: ${JSON.stringify(unfinished)}`);
+  if (unfinished.length > 0) throw new Error(`demo: not complete: ${JSON.stringify(unfinished)}\n${stderr}`);
 }
