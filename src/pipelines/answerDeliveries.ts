@@ -1,10 +1,12 @@
 import { catchError, concatMap, defer, EMPTY, map, type Observable, type OperatorFunction } from 'rxjs';
 import { z } from 'zod';
 import { mergeMapBounded } from '../flow/mergeMapBounded.ts';
-import { callback, defineOptions } from '../model/defineOptions.ts';
+import { callback, defineOptions, port } from '../model/defineOptions.ts';
 import type { Delivery } from '../model/delivery.ts';
 import { PipelineError } from '../model/errors.ts';
 import type { CompletionEvent } from '../model/events/completion.ts';
+import type { RunObserver } from '../model/runEvents.ts';
+import { relayTo } from '../operators/relayTo.ts';
 
 export interface AnswerDeliveriesOptions<R, I, S, C extends CompletionEvent> {
   /** The inner pipeline of one request; its last value is the summary. */
@@ -13,6 +15,8 @@ export interface AnswerDeliveriesOptions<R, I, S, C extends CompletionEvent> {
   toCompletion(summary: S, delivery: Delivery<R, I>): C;
   /** Most requests at once. Default: 8. */
   concurrency?: number | undefined;
+  /** Gets `request-done` once a request is answered. Default: nobody. */
+  events?: RunObserver | undefined;
 }
 
 const resolveOptions = defineOptions<AnswerDeliveriesOptions<unknown, unknown, unknown, CompletionEvent>>(
@@ -21,6 +25,7 @@ const resolveOptions = defineOptions<AnswerDeliveriesOptions<unknown, unknown, u
   run: callback(),
   toCompletion: callback(),
   concurrency: z.int().min(1).default(8),
+  events: port<RunObserver>('an observer', 'next').optional(),
 });
 
 /**
@@ -59,13 +64,16 @@ const resolveOptions = defineOptions<AnswerDeliveriesOptions<unknown, unknown, u
 export function answerDeliveries<R, I, S, C extends CompletionEvent>(
   options: AnswerDeliveriesOptions<R, I, S, C>,
 ): OperatorFunction<Delivery<R, I>, C> {
-  const { concurrency } = resolveOptions(options);
+  const { concurrency, events } = resolveOptions(options);
+  const emit = relayTo(events);
   return mergeMapBounded(
     (delivery) =>
       defer(() => options.run(delivery)).pipe(
         map((summary) => options.toCompletion(summary, delivery)),
         concatMap(async (completion) => {
           await delivery.ack(completion);
+          const { status, processingTimeMs } = completion;
+          emit({ type: 'request-done', request: delivery.id, status, processingTimeMs });
           return completion;
         }),
         catchError(async (error: unknown) => delivery.nack(PipelineError.from(error))),

@@ -31,5 +31,6 @@ export function historicalMarketData(
       ),
     toCompletion: historicalMarketDataCompleted,
     concurrency: requestConcurrency,
+    events,
   });
 }

@@ -28,5 +28,6 @@ export function marketData(
       ),
     toCompletion: marketDataCompleted,
     concurrency: requestConcurrency,
+    events,
   });
 }

@@ -28,5 +28,6 @@ export function marketIndexData(
       ),
     toCompletion: marketIndexDataCompleted,
     concurrency: requestConcurrency,
+    events,
   });
 }

@@ -3,6 +3,7 @@ import { TestScheduler } from 'rxjs/testing';
 import { describe, expect, it, vi } from 'vitest';
 import type { Delivery } from '../../src/model/delivery.ts';
 import type { CompletionEvent } from '../../src/model/events/completion.ts';
+import type { RunEvent } from '../../src/model/runEvents.ts';
 import { answerDeliveries } from '../../src/pipelines/answerDeliveries.ts';
 
 type Calls = Pick<Delivery<string, string>, 'ack' | 'nack'>;
@@ -53,6 +54,17 @@ describe('answerDeliveries', () => {
     const events = await idsOf([deliveryOf('a', { ack })], (id) => of(id));
     expect(ack).toHaveBeenCalledExactlyOnceWith(completionOf('a'));
     expect(events).toEqual([completionOf('a')]);
+  });
+
+  it('tells when a request is answered', async () => {
+    const seen: RunEvent[] = [];
+    const pipeline = answerDeliveries<string, string, string, CompletionEvent>({
+      run: ({ id }) => of(id),
+      toCompletion: completionOf,
+      events: { next: (event) => seen.push(event) },
+    });
+    await lastValueFrom(of(deliveryOf('a')).pipe(pipeline));
+    expect(seen).toEqual([{ type: 'request-done', request: 'a', status: 'complete', processingTimeMs: 0 }]);
   });
 
   it('answers many, in order of completion', async () => {
