@@ -2,9 +2,6 @@ import type { OutcomeCounts, RunEvent, RunObserver } from '../../index.ts';
 import { duration } from './duration.ts';
 import type { Writer } from './writer.ts';
 
-/** A line is not drawn anew before this many milliseconds. */
-const redrawMs = 50;
-
 /**
  * Shows the events of a run: one live line on a terminal, otherwise a plain line per batch and per wait.
  *
@@ -56,8 +53,7 @@ class LiveProgress implements RunObserver {
   readonly #counts = { ok: 0, fresh: 0, failed: 0, skipped: 0 };
   #fetched = 0;
   #calls = 0;
-  #waiting = '';
-  #drawnAt = Number.NEGATIVE_INFINITY;
+  #waitingUntil = new Date(0);
 
   constructor(name: string, total: number, writer: Writer) {
     this.#name = name;
@@ -73,21 +69,20 @@ class LiveProgress implements RunObserver {
       this.#calls += 1;
       this.#fetched += event.call.inputs;
     }
-    this.#waiting = event.type === 'waiting' ? `, waiting for credits until ${timeOfDay(event.until)}` : '';
-    this.#draw(event.type === 'waiting');
+    if (event.type === 'waiting') this.#waitingUntil = event.until;
+    this.#draw();
   }
 
   end(): void {
     this.#writer.live('');
   }
 
-  #draw(isUrgent: boolean): void {
-    const now = performance.now();
-    if (!isUrgent && now - this.#drawnAt < redrawMs) return;
-    this.#drawnAt = now;
+  #draw(): void {
+    const isWaiting = this.#waitingUntil.getTime() > Date.now();
     this.#writer.live(
       `${this.#name}: ${sumOf(this.#counts)} of ${this.#total} symbols done (${countsText(this.#counts)}), ` +
-        `${this.#fetched} asked for in ${this.#calls} ${this.#calls === 1 ? 'call' : 'calls'}${this.#waiting}`,
+        `${this.#fetched} asked for in ${this.#calls} ${this.#calls === 1 ? 'call' : 'calls'}` +
+        (isWaiting ? `, waiting for credits until ${timeOfDay(this.#waitingUntil)}` : ''),
     );
   }
 }

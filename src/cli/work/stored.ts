@@ -81,13 +81,15 @@ function readTable<T>(
   toItem: (text: (column: string) => string) => T,
 ): Observable<T> {
   return fromTable({ database, table, key, toItem: (row) => row }).pipe(
-    map((row) => toItem((column) => withoutPadding(String(row[column] ?? '')))),
+    map((row) => toItem((column) => textOf(row[column]))),
   );
 }
 
-/** A column numeric(15,6) pads a price with zeros; people do not want to read them. */
-function withoutPadding(text: string): string {
-  return /^-?\d+\.\d+$/.test(text) ? text.replace(/\.?0+$/, '') : text;
+/** As people read it: without the zeros that a column numeric(15,6) fills a price up with. */
+function textOf(value: unknown): string {
+  if (typeof value === 'number') return String(value);
+  if (typeof value !== 'string') return '';
+  return /^-?\d+\.\d+$/.test(value) ? value.replace(/\.?0+$/, '') : value;
 }
 
 type MonthRow = Pick<MonthlyPrices, 'symbol' | 'assetType'> & { readonly month: MonthlyPrice };

@@ -52,20 +52,23 @@ describe('showProgress', () => {
   });
 
   it('keeps one live line on a terminal, and takes it away at the end', () => {
-    vi.useFakeTimers();
+    vi.useFakeTimers({ now: new Date('2026-11-24T12:29:30Z') });
     const { progress, logs, live } = open(true);
 
     progress.next(call);
     progress.next(call);
     progress.next(waiting('2026-11-24T12:30:05Z'));
-    vi.advanceTimersByTime(1000);
+    progress.next(call);
+    vi.advanceTimersByTime(60_000);
     progress.next(done(0, { ok: 98, failed: 2 }));
     progress.end();
 
     expect(live).toEqual([
       'market-data: 0 of 250 symbols done (0 ok), 8 asked for in 1 call',
+      'market-data: 0 of 250 symbols done (0 ok), 16 asked for in 2 calls',
       'market-data: 0 of 250 symbols done (0 ok), 16 asked for in 2 calls, waiting for credits until 12:30:05 UTC',
-      'market-data: 100 of 250 symbols done (98 ok, 2 failed), 16 asked for in 2 calls',
+      'market-data: 0 of 250 symbols done (0 ok), 24 asked for in 3 calls, waiting for credits until 12:30:05 UTC',
+      'market-data: 100 of 250 symbols done (98 ok, 2 failed), 24 asked for in 3 calls',
       '',
     ]);
     expect(logs).toEqual([]);

@@ -11,6 +11,8 @@ export interface CliOptions {
   readonly cwd?: string;
   /** The width of the terminal that stderr is. Default: it is none. */
   readonly terminal?: number;
+  /** Gets what sends signals. */
+  readonly onSignals?: (signals: EventEmitter) => void;
   /** Sees what is written to stderr, and may send signals. */
   readonly onLog?: (text: string, signals: EventEmitter) => void;
 }
@@ -29,8 +31,9 @@ export interface CliResult {
 
 /** Runs the command line in this process, with nothing of the machine's environment. */
 export async function cli(argv: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-  const { env = {}, cwd = '/nonexistent', terminal, onLog } = options;
+  const { env = {}, cwd = '/nonexistent', terminal, onSignals, onLog } = options;
   const signals = new EventEmitter();
+  onSignals?.(signals);
   const exits: number[] = [];
   let stdout = '';
   let stderr = '';
