@@ -1,7 +1,7 @@
 import { Observable } from 'rxjs';
-import { Puller } from './Puller.ts';
 import { inspect } from './checks.ts';
 import { pullOpener, type Pull } from './pull.ts';
+import { startPull } from './startPull.ts';
 
 /**
  * Emits the items of pages one by one: `fromPull` for a source that answers with arrays, such as pages of a table.
@@ -31,9 +31,16 @@ export function fromPages<Value>(
 ): Observable<Value> {
   const open = pullOpener('fromPages', pages);
   return new Observable<Value>((subscriber) => {
-    new Puller<readonly Value[], Value>(subscriber, (page: unknown) => {
-      if (Array.isArray(page)) return page as readonly Value[];
-      throw new TypeError(`fromPages: expected pages that are arrays, got ${inspect(page)}`);
-    }).start(open);
+    startPull<readonly Value[], Value>(subscriber, open, { one: itemsOf, all: itemsOfAll });
   });
+}
+
+function itemsOf<Value>(page: readonly Value[]): readonly Value[] {
+  if (!Array.isArray(page as unknown))
+    throw new TypeError(`fromPages: expected pages that are arrays, got ${inspect(page)}`);
+  return page;
+}
+
+function* itemsOfAll<Value>(pages: Iterator<readonly Value[], unknown>): Generator<Value> {
+  for (const page of { [Symbol.iterator]: () => pages }) yield* itemsOf(page);
 }

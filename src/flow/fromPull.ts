@@ -1,6 +1,6 @@
 import { Observable } from 'rxjs';
-import { Puller } from './Puller.ts';
 import { pullOpener, type Pull } from './pull.ts';
+import { startPull } from './startPull.ts';
 
 /**
  * Emits the items of an iterable, and waits while a bounded operator that they reach is full.
@@ -38,10 +38,13 @@ import { pullOpener, type Pull } from './pull.ts';
 export function fromPull<Value>(source: Pull<Value> | ((signal: AbortSignal) => Pull<Value>)): Observable<Value> {
   const open = pullOpener('fromPull', source);
   return new Observable<Value>((subscriber) => {
-    const slot: Value[] = [];
-    new Puller<Value, Value>(subscriber, (value) => {
-      slot[0] = value;
-      return slot;
-    }).start(open);
+    const slot: Value[] = []; // one array for the whole subscription: each item is a page of its own
+    startPull<Value, Value>(subscriber, open, {
+      one: (value) => {
+        slot[0] = value;
+        return slot;
+      },
+      all: (values) => values,
+    });
   });
 }
