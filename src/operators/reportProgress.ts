@@ -49,9 +49,9 @@ const resolveOptions = defineOptions<ReportProgressOptions>('reportProgress')({
  *
  * const bus = memoryBus<ProgressEvent>();
  * const done: Batch<string, number> = { index: 0, outcomes: [{ status: 'ok', input: 'AAPL', value: 220 }] };
- * of(done).pipe(reportProgress({ publisher: bus, request: 'r1', totalBatches: 2, now: () => 0 })).subscribe();
- * console.log(bus.events[0]);
- * // { requestId: 'r1', batch: 1, totalBatches: 2, ok: 1, failed: 0, elapsedMs: 0, etaMs: 0 }
+ * of(done).pipe(reportProgress({ publisher: bus, request: 'r1', totalBatches: 2 })).subscribe();
+ * for (const { batch, totalBatches, ok } of bus.events) console.log(`batch ${batch} of ${totalBatches}: ${ok} ok`);
+ * // batch 1 of 2: 1 ok
  * ```
  */
 export function reportProgress<B extends Batch<unknown, unknown>>(

@@ -1,4 +1,7 @@
-import { firstValueFrom, from, map, type Observable } from 'rxjs';
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { firstValueFrom, from, map, Subject, type Observable } from 'rxjs';
 import { describe, expect, it, vi } from 'vitest';
 import type { Batch } from '../../src/model/batch.ts';
 import { OptionsError, PipelineError } from '../../src/model/errors.ts';
@@ -132,6 +135,24 @@ describe('summarize, the summary', () => {
     expect(batchTimeMs).toEqual({ min: 2, median: 51, p95: 96, max: 101 });
     expect((await summaryOf(from([timed(8, 0)]))).batchTimeMs).toEqual({ min: 10, median: 10, p95: 10, max: 10 });
     expect((await summaryOf(from([3, 1, 2].map(timed)))).batchTimeMs).toEqual({ min: 3, median: 4, p95: 5, max: 5 });
+  });
+
+  it('keeps the outcomes of a batch, not the batch', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const batches = new Subject<Batch<string, number>>();
+    const summary = summaryOf(batches);
+    const emitWeakly = (): WeakRef<object> => {
+      const calls = [{ provider: 'p', inputs: 1, credits: 1, durationMs: 1, result: 'ok' }];
+      batches.next({ index: 0, outcomes: [ok('A')], calls });
+      return new WeakRef(calls);
+    };
+    const calls = emitWeakly();
+    await setImmediate();
+    collectGarbage();
+    expect(calls.deref()).toBeUndefined();
+    batches.complete();
+    expect((await summary).outcomes).toEqual([ok('A')]);
   });
 
   it('measures from the subscription to the last batch, not to the end', async () => {
