@@ -10,7 +10,7 @@ export { fromRequest, type FromRequestOptions } from './pipelines/fromRequest.ts
 export * from './operators/index.ts';
 
 // Sources.
-export { fromCsv, type FromCsvOptions } from './sources/fromCsv.ts';
+export { fromCsv, type BadRow, type CsvInput, type FromCsvOptions } from './sources/fromCsv.ts';
 
 // Flow: the memory bound, and the pieces to build a bounded operator of your own.
 export { Emitter } from './flow/Emitter.ts';
@@ -36,15 +36,11 @@ export { recordedMonthly } from './providers/recorded/recordedMonthly.ts';
 export { recordedQuotes, type RecordedOptions } from './providers/recorded/recordedQuotes.ts';
 export { simulatedIndexes } from './providers/simulated/simulatedIndexes.ts';
 export { simulatedMonthly } from './providers/simulated/simulatedMonthly.ts';
-export {
-  simulatedQuotes,
-  type SimulatedOptions,
-  type SimulatedQuota,
-} from './providers/simulated/simulatedQuotes.ts';
+export { simulatedQuotes, type SimulatedOptions, type SimulatedQuota } from './providers/simulated/simulatedQuotes.ts';
 
 // In memory: bus, sink and ledger.
 export { memoryBus, type MemoryBus, type MemoryBusOptions } from './memory/memoryBus.ts';
-export { memoryLedger, type MemoryLedger, type MemoryLedgerOptions } from './memory/memoryLedger.ts';
+export { memoryLedger, type LedgerBatch, type MemoryLedger, type MemoryLedgerOptions } from './memory/memoryLedger.ts';
 export { memorySink, type MemorySink, type MemorySinkOptions } from './memory/memorySink.ts';
 
 // The model: records, batches and outcomes.

@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { defineOptions, port } from '../model/defineOptions.ts';
+import type { Delivery } from '../model/delivery.ts';
 import type { ProgressEvent } from '../model/events/progress.ts';
 import type { Fetcher, Publisher, Sink } from '../model/ports.ts';
 import type { RunObserver } from '../model/runEvents.ts';
-import type { ThrottledFetchOptions } from '../operators/index.ts';
+import type { Request } from '../model/requests/request.ts';
+import type { ReportProgressOptions, ThrottledFetchOptions } from '../operators/index.ts';
 
 /** What a pipeline is put together from. */
 export interface PipelineOptions<I, T> {
@@ -51,4 +53,12 @@ export function definePipeline(owner: string): <I, T>(options: PipelineOptions<I
 /** Which of the inputs another request has stored during a wait for credits. */
 function freshIn<I, T>(sink: Sink<I, T>, maxAgeMs: number): ThrottledFetchOptions<I, T>['settle'] {
   return sink.current && (async (inputs, { signal }) => sink.current?.(inputs, { maxAgeMs, signal }) ?? []);
+}
+
+/** What the progress events of a request say of it. */
+export function progressOf(
+  delivery: Delivery<Request<unknown>, unknown>,
+): Pick<ReportProgressOptions, 'request' | 'acceptedAt' | 'totalBatches'> {
+  const { id, request, acceptedAt, inputs, batchSize } = delivery;
+  return { request: request.requestId ?? id, acceptedAt, totalBatches: Math.ceil(inputs.length / batchSize) };
 }

@@ -3,12 +3,16 @@ import { defer, type Observable } from 'rxjs';
 import { z } from 'zod';
 import { callback, defineOptions, port } from '../model/defineOptions.ts';
 import type { Delivery } from '../model/delivery.ts';
+import { OptionsError } from '../model/errors.ts';
 import type { CompletionEvent } from '../model/events/completion.ts';
 import type { Ledger, Publisher } from '../model/ports.ts';
 import type { PipelineName, Request } from '../model/requests/request.ts';
 
 export interface FromRequestOptions<I> {
-  /** The ledger key: the same key with the same inputs goes on where it stopped. Default: `run:<pipeline>:<request id>`. */
+  /**
+   * The ledger key, which needs a `ledger`: the same key with the same inputs goes on where it stopped. Not the client's own
+   * id, which may come again with another list. Default: `run:<pipeline>:<random UUID>`.
+   */
   key?: string | undefined;
   /** Remembers what was accepted and done; mostly `sink.ledger`. Default: none, a run that stops begins anew. */
   ledger?: Ledger<I, unknown> | undefined;
@@ -77,9 +81,12 @@ export function fromRequest<R extends Request<unknown>>(
 ): Observable<Delivery<R, R['inputs'][number]>> {
   const { key, signal, publisher, batchSize, lane, now } = resolveOptions(options);
   const { ledger } = options;
-  const { pipeline, inputs, requestId } = request;
+  const { pipeline, inputs } = request;
+  if (key !== undefined && ledger === undefined) {
+    throw new OptionsError(`fromRequest: key: nothing remembers it without a ledger, got ${JSON.stringify(key)}`);
+  }
   return defer(async () => {
-    const id = key ?? `run:${pipeline}:${requestId ?? randomUUID()}`;
+    const id = key ?? `run:${pipeline}:${randomUUID()}`;
     const size = batchSize ?? defaults[pipeline].batchSize;
     const accepted = (await ledger?.accept({ key: id, pipeline, inputs, batchSize: size })) ?? {
       inputs,

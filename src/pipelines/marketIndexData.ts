@@ -6,7 +6,7 @@ import type { IndexQuote, MarketIndex } from '../model/records.ts';
 import type { MarketIndexDataRequest } from '../model/requests/marketIndexDataRequest.ts';
 import { batch, planBatch, reportProgress, summarize, throttledFetch, writeTo } from '../operators/index.ts';
 import { answerDeliveries } from './answerDeliveries.ts';
-import { definePipeline, type PipelineOptions } from './definePipeline.ts';
+import { definePipeline, progressOf, type PipelineOptions } from './definePipeline.ts';
 
 const resolveOptions = definePipeline('marketIndexData');
 
@@ -17,15 +17,17 @@ export function marketIndexData(
   const { fetcher, sink, settle, progress, events, maxAgeMs, concurrency, requestConcurrency } =
     resolveOptions(options);
   return answerDeliveries({
-    run: ({ id: request, inputs, batchSize, lane, signal }) =>
-      fromPull(inputs).pipe(
+    run: (delivery) => {
+      const { id: request, inputs, batchSize, lane, signal } = delivery;
+      return fromPull(inputs).pipe(
         batch({ batchSize }),
         planBatch({ sink, maxAgeMs, request, signal, events }),
         throttledFetch({ fetcher, concurrency, lane, request, signal, settle, events }),
         writeTo({ sink, events }),
-        reportProgress({ publisher: progress, request, totalBatches: Math.ceil(inputs.length / batchSize) }),
+        reportProgress({ publisher: progress, ...progressOf(delivery) }),
         summarize(),
-      ),
+      );
+    },
     toCompletion: marketIndexDataCompleted,
     concurrency: requestConcurrency,
     events,

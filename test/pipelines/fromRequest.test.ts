@@ -26,20 +26,20 @@ describe('fromRequest', () => {
     ]);
   });
 
-  it('makes its key of the pipeline and the client’s id, or of an id of its own each time', async () => {
-    expect((await lastValueFrom(fromRequest(market))).id).toBe('run:market-data:r1');
-    const ids = await Promise.all([1, 2].map(async () => (await lastValueFrom(fromRequest(index))).id));
+  it('makes a key of its own each time, and none of the id that a client chose', async () => {
+    const ids = await Promise.all([1, 2].map(async () => (await lastValueFrom(fromRequest(market))).id));
     expect(new Set(ids).size).toBe(2);
-    expect(ids[0]).toMatch(/^run:market-index-data:[0-9a-f-]{36}$/);
+    expect(ids[0]).toMatch(/^run:market-data:[0-9a-f-]{36}$/);
   });
 
   it('accepts nothing before it is subscribed, and hands out what was accepted first', async () => {
     let at = 1_000;
     const ledger = memoryLedger<Asset, never>({ now: () => at });
-    const first = fromRequest(market, { ledger, batchSize: 7 });
+    const key = 'run:market-data:r1';
+    const first = fromRequest(market, { ledger, key, batchSize: 7 });
     expect(await lastValueFrom(first)).toMatchObject({ batchSize: 7, acceptedAt: new Date(1_000) });
     at = 2_000;
-    expect(await lastValueFrom(fromRequest(market, { ledger }))).toMatchObject({
+    expect(await lastValueFrom(fromRequest(market, { ledger, key }))).toMatchObject({
       batchSize: 7,
       acceptedAt: new Date(1_000),
     });
@@ -55,6 +55,9 @@ describe('fromRequest', () => {
 
   it('refuses options that make no sense', () => {
     expect(() => fromRequest(market, { batchSize: 0 })).toThrow(OptionsError);
+    expect(() => fromRequest(market, { key: 'k' })).toThrow(
+      'fromRequest: key: nothing remembers it without a ledger, got "k"',
+    );
     expect(() => fromRequest(market, { ledger: {} as never })).toThrow(
       'fromRequest: ledger: expected a ledger, got an object',
     );

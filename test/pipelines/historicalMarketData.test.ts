@@ -45,7 +45,9 @@ describe.each(shapes)('historicalMarketData on tables of shape %s', (shape) => {
     const run = (symbols: readonly string[], start_date = '2026-01-31', end_date = '2026-03-31') => {
       const assets = symbols.map((symbol) => ({ symbol, asset_type: 'STOCK' }));
       return lastValueFrom(
-        fromRequest(parseHistoricalMarketDataRequest({ start_date, end_date, assets }, { now })).pipe(pipeline),
+        fromRequest(
+          parseHistoricalMarketDataRequest({ start_date, end_date, assets, requestId: 'client-1' }, { now }),
+        ).pipe(pipeline),
       );
     };
     const rows = () =>
@@ -103,6 +105,7 @@ describe.each(shapes)('historicalMarketData on tables of shape %s', (shape) => {
     const sizes = opened.server.requests.map((request) => request.symbols.length);
     expect(sizes.sort((a, b) => b - a)).toEqual([50, 50, 20]);
     const reported = opened.progress.events.toSorted((a, b) => a.batch - b.batch);
+    expect(new Set(reported.map(({ requestId }) => requestId))).toEqual(new Set([event.requestId]));
     expect(reported.map(({ batch, totalBatches, ok, failed }) => [batch, totalBatches, ok, failed])).toEqual([
       [1, 3, 50, 0],
       [2, 3, 50, 0],

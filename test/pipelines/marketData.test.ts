@@ -56,7 +56,9 @@ describe.each(shapes)('marketData on tables of shape %s', (shape) => {
     await using opened = await open(served);
     const publisher = memoryBus<CompletionEvent>();
     const request = parseMarketDataRequest({ assets: [asset('AAPL')], account_id: 'user123' });
-    const event = await lastValueFrom(fromRequest(request, { publisher, key: 'key-1' }).pipe(opened.pipeline));
+    const event = await lastValueFrom(
+      fromRequest(request, { publisher, key: 'key-1', ledger: opened.sink.ledger }).pipe(opened.pipeline),
+    );
     expect(event).toMatchObject({
       ...{ status: 'complete', totalBatches: 1, totalAssets: 1, totalTransactions: 1 },
       ...{ account_id: 'user123', requestId: 'key-1', failed: [], skipped: [] },
