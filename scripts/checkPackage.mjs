@@ -97,7 +97,9 @@ async function checkTypes(consumer) {
   const bundler = [...lib, '--module', 'esnext', '--moduleResolution', 'bundler', 'consumer.mts'];
   for (const alias of Object.keys(compilers)) {
     const tsc = join(consumer, 'node_modules', alias, 'bin', 'tsc');
-    for (const settings of [nodenext, bundler]) await run(process.execPath, [tsc, ...settings], { cwd: consumer });
+    await Promise.all(
+      [nodenext, bundler].map((settings) => run(process.execPath, [tsc, ...settings], { cwd: consumer })),
+    );
   }
 }
 
