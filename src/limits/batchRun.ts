@@ -76,7 +76,7 @@ export class BatchRun<I, T> {
     const { first } = this.#queue;
     if (first === undefined || this.#isAsking) return;
     this.#isAsking = true;
-    void this.#askAndCall(first);
+    this.#askAndCall(first).catch(this.#crash);
   }
 
   /** Asks for credits and serves what they pay for. */
@@ -155,14 +155,7 @@ export class BatchRun<I, T> {
     const startedAt = performance.now();
     let result = 'ok';
     try {
-      return await callProvider(provider, inputs, {
-        signal,
-        aborts,
-        timeoutMs,
-        report: (seen) => {
-          grant.report(seen);
-        },
-      });
+      return await callProvider(provider, inputs, { signal, aborts, timeoutMs, grant });
     } catch (error) {
       result = PipelineError.from(error).code;
       throw error;
@@ -189,8 +182,12 @@ export class BatchRun<I, T> {
   /** A call failed as a whole. */
   #failed(entries: readonly Entry<I>[], error: PipelineError): void {
     if (!isRateLimit(error)) this.#retryOrFail(entries.map((entry) => ({ entry, error })));
-    else if (this.#ending === undefined) this.#queue.putBack(entries);
-    else this.#results.put(entries, this.#ending);
+    else if (this.#ending !== undefined) this.#results.put(entries, this.#ending);
+    else {
+      this.#queue.putBack(entries);
+      // The call that waits already has to wait longer than was announced.
+      if (this.#isAsking) this.#announceWait(0);
+    }
   }
 
   /** A call never came about. */
@@ -232,13 +229,18 @@ export class BatchRun<I, T> {
     this.#proceed();
   }
 
-  /** Calls one of the caller's functions; what it throws ends the batch. */
+  /** Calls one of the caller's functions. */
   #tell(callback: () => void): void {
     try {
       callback();
     } catch (error) {
-      this.#reject(error);
-      this.#end(canceled);
+      this.#crash(error);
     }
   }
+
+  /** A bug of the caller's ends the batch. */
+  readonly #crash = (error: unknown): void => {
+    this.#reject(error);
+    this.#end(canceled);
+  };
 }

@@ -1,5 +1,5 @@
 import { PipelineError, ProviderError } from '../model/errors.ts';
-import type { Provider, QuotaSeen } from '../model/ports.ts';
+import type { Grant, Provider, QuotaSeen } from '../model/ports.ts';
 import type { AbortListeners } from './abortListeners.ts';
 import { orAborted } from './orAborted.ts';
 import { asProviderError } from './retryPolicy.ts';
@@ -10,7 +10,8 @@ export interface CallCircumstances {
   readonly signal: AbortSignal;
   readonly aborts: AbortListeners;
   readonly timeoutMs: number;
-  readonly report: (seen: QuotaSeen) => void;
+  /** Learns what the provider says of its quota. */
+  readonly grant: Pick<Grant, 'report'>;
 }
 
 /**
@@ -20,7 +21,7 @@ export interface CallCircumstances {
 export async function callProvider<I, T>(
   provider: Provider<I, T>,
   inputs: readonly I[],
-  { signal, aborts, timeoutMs, report }: CallCircumstances,
+  { signal, aborts, timeoutMs, grant }: CallCircumstances,
 ): Promise<readonly (T | PipelineError)[]> {
   const controller = new AbortController();
   const cancel = (): void => {
@@ -36,6 +37,9 @@ export async function callProvider<I, T>(
   }, timeoutMs);
   try {
     if (signal.aborted) cancel();
+    const report = (seen: QuotaSeen): void => {
+      grant.report(seen);
+    };
     const answer = fetchAsync(provider, inputs, { signal: controller.signal, report });
     return checked(provider.name, inputs.length, await orAborted(answer, controller.signal, aborts));
   } catch (error) {
