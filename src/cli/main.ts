@@ -1,10 +1,17 @@
 #!/usr/bin/env node
 import { commandLine } from './commandLine.ts';
+import { exitFailed } from './command.ts';
+import { sentence } from './output/sentence.ts';
 
 for (const output of [process.stdout, process.stderr]) {
   // A reader that has gone (`| head`) does not end the work.
   output.on('error', () => undefined);
 }
+
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`fintrack-pipelines: ${sentence(error)}\n`);
+  process.exit(exitFailed);
+});
 
 process.exitCode = await commandLine({
   argv: process.argv.slice(2),
