@@ -1,6 +1,7 @@
 import type { Emitter } from './Emitter.ts';
 import { checkCount, checkFunction } from './checks.ts';
-import { apart, currentEmitters, emitting } from './stack.ts';
+import { apart } from './apart.ts';
+import { currentEmitters, emitting } from './stack.ts';
 
 /** How long a woken source may take to bring an item before the next waiting one gets a turn as well. */
 const patienceMs = 10;

@@ -21,10 +21,8 @@ export class SyncPuller<Value> {
     const emitter = this.#emitter;
     while (!subscriber.closed && !emitter.mustWait(this.run)) {
       const result = this.#ask();
-      if (subscriber.closed)
-        this.#lease.giveBack(); // unsubscribed by its own `next()`
-      else if (result === undefined) return;
-      else emitter.emit(subscriber, result.value);
+      if (result === undefined) return;
+      emitter.emit(subscriber, result.value);
     }
   };
 

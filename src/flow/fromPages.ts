@@ -36,8 +36,8 @@ export function fromPages<Value>(
 }
 
 function itemsOf<Value>(page: readonly Value[]): readonly Value[] {
-  if (!Array.isArray(page as unknown))
-    throw new TypeError(`fromPages: expected pages that are arrays, got ${inspect(page)}`);
+  const isArray: boolean = Array.isArray(page);
+  if (!isArray) throw new TypeError(`fromPages: expected pages that are arrays, got ${inspect(page)}`);
   return page;
 }
 

@@ -6,7 +6,7 @@ import { Gate } from './Gate.ts';
 import { checkCount, checkFunction, checkOptions } from './checks.ts';
 import { OpenGroups } from './openGroups.ts';
 import { relay } from './relay.ts';
-import { apart } from './stack.ts';
+import { apart } from './apart.ts';
 
 export interface MergeMapBoundedOptions {
   /** How many inner Observables run at a time: an integer of at least 1. */

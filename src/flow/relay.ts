@@ -1,5 +1,5 @@
 import { Observable, type Observer, type Subscriber } from 'rxjs';
-import { apart } from './stack.ts';
+import { apart } from './apart.ts';
 
 /**
  * Subscribes `observer` to `source` as a child of `parent`.
