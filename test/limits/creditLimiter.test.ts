@@ -180,6 +180,15 @@ describe('a refusal for the rate', () => {
     expect(calls[0].at).toBeLessThan(expected + 0.1);
   });
 
+  it('holds up a call that was just about to start', async () => {
+    const limiter = creditLimiter({ credits: 8, minTimeMs: 500 });
+    await settled(call(limiter, 1), 1_000);
+    const refused = refusal(limiter, 90_000);
+    const next = call(limiter, 1);
+    await settled(refused, 200); // the next one waits for its 500 ms
+    expect((await settled(next)).at).toBeGreaterThan(91);
+  });
+
   it('keeps every request from the server until it ends, with calls waiting for their turn too', async () => {
     const server = quotaServer({ credits: 8, retryAfterMs: 90_000, random: seeded(3) });
     const limiter = creditLimiter({ credits: 8, maxConcurrent: 4, minTimeMs: 500 });
@@ -211,6 +220,23 @@ describe('a call that waits', () => {
     controller.abort(reason);
     await expect(dropped).rejects.toBe(reason);
     expect((await settled(next)).at).toBeLessThan(61);
+    expect(task).not.toHaveBeenCalled();
+  });
+
+  it('is dropped at once when it was just about to start, and the next one starts in its place', async () => {
+    const limiter = creditLimiter({ credits: 8, minTimeMs: 500 });
+    await settled(call(limiter, 1), 1_000);
+    const controller = new AbortController();
+    const task = vi.fn(() => Promise.resolve());
+    const running = call(limiter, 1);
+    const dropped = limiter.run({ credits: 6 }, task, { signal: controller.signal });
+    const next = call(limiter, 6);
+    await vi.advanceTimersByTimeAsync(200);
+    controller.abort();
+    await expect(dropped).rejects.toThrow();
+    const [first, second] = await settled(Promise.all([running, next]), 2_000);
+    expect(second.at - first.at).toBeGreaterThanOrEqual(0.5);
+    expect(second.at - first.at).toBeLessThan(0.6);
     expect(task).not.toHaveBeenCalled();
   });
 
