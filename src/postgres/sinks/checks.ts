@@ -7,11 +7,14 @@ import type { ColumnShape } from '../tableShape.ts';
 const widestInteger = 15;
 const widest = { precision: 200, scale: 200 - widestInteger };
 
+const plainSymbol = /^[\x20-\x7e]+$/;
+
 /** Why no row can have this symbol; undefined when it can. */
 export function refuseSymbol(table: string, symbol: unknown, maxLength: number): PipelineError | undefined {
   if (typeof symbol !== 'string' || symbol === '') {
     return new SinkError('symbol_invalid', `${table}: expected a symbol, got ${show(symbol)}`);
   }
+  if (symbol.length <= maxLength && plainSymbol.test(symbol)) return undefined;
   // NUL and halves of surrogate pairs are no text to PostgreSQL.
   if (/\0|\p{Surrogate}/u.test(symbol)) {
     return new SinkError('symbol_invalid', `${table}: expected a symbol of printable text, got ${show(symbol)}`);
@@ -24,22 +27,26 @@ export function refuseSymbol(table: string, symbol: unknown, maxLength: number):
   );
 }
 
-/** Why a column cannot hold a price; undefined when it can. `what` names it in the message. */
-export function checkPrice(what: string, value: unknown, column: ColumnShape): PipelineError | undefined {
-  return checkDecimal(what, value, column) ?? checkSign(what, value);
+/** Says whose value it is, when there is something to say of it. */
+type Describe = () => string;
+
+/** Why a column cannot hold a price; undefined when it can. */
+export function checkPrice(value: unknown, column: ColumnShape, describe: Describe): PipelineError | undefined {
+  return checkDecimal(value, column, describe) ?? checkSign(value, describe);
 }
 
 /** As `checkPrice`, for a value that may be negative, such as a change. */
-export function checkDecimal(what: string, value: unknown, column: ColumnShape): PipelineError | undefined {
-  if (!isDecimal(value)) return new SinkError('value_invalid', `${what}: expected a decimal, got ${show(value)}`);
+export function checkDecimal(value: unknown, column: ColumnShape, describe: Describe): PipelineError | undefined {
+  if (!isDecimal(value)) return new SinkError('value_invalid', `${describe()}: expected a decimal, got ${show(value)}`);
   const { precision = widest.precision, scale = widest.scale } = column;
-  if (fitsNumeric(value, { precision, scale })) return undefined;
-  return new SinkError('value_out_of_range', `${what}: expected what ${column.type} holds, got ${show(value)}`);
+  // Nearly all prices have fewer characters than the column has digits before the point.
+  if (value.length < precision - scale || fitsNumeric(value, { precision, scale })) return undefined;
+  return new SinkError('value_out_of_range', `${describe()}: expected what ${column.type} holds, got ${show(value)}`);
 }
 
-function checkSign(what: string, value: unknown): PipelineError | undefined {
-  if (typeof value !== 'string' || !isNegative(value)) return undefined;
-  return new SinkError('value_out_of_range', `${what}: expected no negative price, got ${show(value)}`);
+function checkSign(value: unknown, describe: Describe): PipelineError | undefined {
+  if (typeof value !== 'string' || !value.startsWith('-') || !isNegative(value)) return undefined;
+  return new SinkError('value_out_of_range', `${describe()}: expected no negative price, got ${show(value)}`);
 }
 
 function show(value: unknown): string {

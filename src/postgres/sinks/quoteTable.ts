@@ -45,11 +45,16 @@ export function quoteTable<I, T>(database: Database, options: QuoteTableOptions<
       const write = rowsWriter(database.ownSchema, key.length + columns.length + 1, (allowed) =>
         upsert(database, options, identity(shape.sequence), allowed),
       );
+      const checks = columns.map(({ name: column, of, signed = false }) => ({
+        column,
+        of,
+        check: signed ? checkDecimal : checkPrice,
+        shape: shape.column(column),
+      }));
       return {
         check: ({ input, value }) => {
-          for (const { name: column, of, signed = false } of columns) {
-            const check = signed ? checkDecimal : checkPrice;
-            const error = check(`${describe(input)}: ${column}`, of(value), shape.column(column));
+          for (const { column, of, check, shape } of checks) {
+            const error = check(of(value), shape, () => `${describe(input)}: ${column}`);
             if (error !== undefined) return error;
           }
           return undefined;

@@ -46,12 +46,17 @@ export function rowsWriter(ownSchema: string, parameters: number, ctes: (allowed
 }
 
 /**
- * What to insert as `id`: that of the known row, else a new one. An upsert that leaves it to the column burns an identity
+ * The parts of a statement for `id`, each with its comma. What is inserted is that of the known row, else a new one. An upsert that leaves it to the column burns an identity
  * for each update, and the integers of `serial` would be used up.
  */
-export function identity(sequence: string | undefined): Record<'column' | 'known' | 'value', SQLQuery> {
-  if (sequence === undefined) return { column: sql``, known: sql``, value: sql`` };
+export function identity(sequence: string | undefined): Record<'column' | 'ofStored' | 'ofKnown' | 'value', SQLQuery> {
+  if (sequence === undefined) return { column: sql``, ofStored: sql``, ofKnown: sql``, value: sql`` };
   // pg_get_serial_sequence has quoted it as an identifier; as a literal it needs its own quotes.
   const literal = sql.__dangerous__rawValue(`'${sequence.replaceAll("'", "''")}'::regclass`);
-  return { column: sql`id,`, known: sql`stored.id,`, value: sql`coalesce(known.id, nextval(${literal})),` };
+  return {
+    column: sql`id,`,
+    ofStored: sql`stored.id,`,
+    ofKnown: sql`known.id,`,
+    value: sql`coalesce(known.id, nextval(${literal})),`,
+  };
 }
