@@ -60,12 +60,14 @@ async function completionOf(
   { cwd, writer, signal }: Invocation,
 ): Promise<CompletionEvent> {
   let request: PreparedRequest | undefined;
+  let isStarted = false;
   const goOn = `to go on where it stopped, run the same command with --request-id ${requestId}`;
   try {
     request = await readRequest({ job, openJob, symbols, fields: { ...range, requestId } }, database, { cwd, signal });
     if (database !== undefined) await checkTables(database, { tables: [job.table] });
     const progress = showProgress(job.name, request.inputs.length, writer);
     const key = `run:${job.name}:${requestId}`;
+    isStarted = true;
     const { completion } = await request.run({ database, key, signal, events: progress }).finally(() => {
       progress.end();
     });
@@ -76,7 +78,7 @@ async function completionOf(
     const error = PipelineError.from(cause);
     if (error.code === 'options_invalid') throw error;
     writer.log(`fintrack-pipelines: ${sentence(error)}`);
-    if (error.retryable && request !== undefined && database !== undefined) writer.log(goOn);
+    if (error.retryable && isStarted && database !== undefined) writer.log(goOn);
     return failedCompletion(job.name, error, requestId, request);
   }
 }

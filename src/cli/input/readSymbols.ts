@@ -1,8 +1,10 @@
 import { resolve } from 'node:path';
-import { lastValueFrom, toArray, type Observable } from 'rxjs';
+import { catchError, lastValueFrom, toArray, type Observable } from 'rxjs';
 import {
   fromCsv,
   OptionsError,
+  PipelineError,
+  SinkError,
   type Asset,
   type MarketIndex,
   type PipelineName,
@@ -67,7 +69,13 @@ async function readEntries(
     source.kind === 'file'
       ? readFile({ path: resolve(cwd, source.path), signal, onBadRow: (row) => refused.push(row) }, isIndex)
       : readTable(source.name, isIndex, database);
-  const found: readonly (MarketIndex | Asset)[] = await lastValueFrom(items.pipe(toArray()));
+  const named = items.pipe(
+    toArray(),
+    catchError((error: unknown) => {
+      throw ofOption(source, isIndex, database, error);
+    }),
+  );
+  const found: readonly (MarketIndex | Asset)[] = await lastValueFrom(named);
   return found.map((item) => ('assetType' in item ? { symbol: item.symbol, asset_type: item.assetType } : item));
 }
 
@@ -107,4 +115,23 @@ function readTable(name: string, isIndex: boolean, database: Database | undefine
   const place = { database, table, ...(schema === undefined ? {} : { schema }) };
   if (!isIndex) return fromTable(place);
   return fromTable({ ...place, key: ['symbol'], toItem: (row) => ({ symbol: String(row['symbol']) }) });
+}
+
+const undefinedTable = '42P01';
+const undefinedColumn = '42703';
+
+/** Says of the option what the library says of its own. */
+function ofOption(source: SymbolSource, isIndex: boolean, database: Database | undefined, cause: unknown): unknown {
+  if (!PipelineError.isInstance(cause)) return cause;
+  if (source.kind === 'file' && cause.code === 'options_invalid') {
+    return new OptionsError(cause.message.replace(/^fromCsv: path/, 'run: --file'), { cause });
+  }
+  const { code, message } = (cause.cause ?? {}) as { readonly code?: unknown; readonly message?: unknown };
+  if (source.kind !== 'table' || (code !== undefinedTable && code !== undefinedColumn)) return cause;
+  const expected = `a table or view with ${isIndex ? 'the column symbol' : 'the columns symbol and asset_type'}`;
+  const place = `in schema "${database?.schema ?? ''}", or schema.table`;
+  const reason = String(message).split('\n', 1)[0] ?? '';
+  return new SinkError('database_not_ready', `run: --from-table: expected ${expected} ${place}, got: ${reason}`, {
+    cause,
+  });
 }

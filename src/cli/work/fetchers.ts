@@ -118,12 +118,14 @@ function twelveDataLimiter(variables: TwelveDataVariables): CreditLimiter {
   return creditLimiter({ credits, windowMs });
 }
 
-/**
- * Spaces the calls out instead of counting a window of a second, most of which a strict window would wait through.
- * The quarter of head room covers calls that overtake each other on their way.
- */
+/** A strict window of a second would be waited through most of the time: the calls are spaced out instead. */
 function perSecondLimiter(callsPerSecond: number): CreditLimiter {
-  return creditLimiter({ credits: Infinity, minTimeMs: Math.ceil(1250 / callsPerSecond) });
+  return creditLimiter({ credits: Infinity, minTimeMs: spacingMs(callsPerSecond) });
+}
+
+/** The time between two calls; a quarter of head room is for calls that catch up with each other on their way. */
+export function spacingMs(callsPerSecond: number): number {
+  return Math.ceil(1250 / callsPerSecond);
 }
 
 /** Recorded and simulated providers have no quota. */

@@ -77,6 +77,20 @@ describe('run market-data', () => {
     ]);
   });
 
+  it('keeps to the credits of the plan, in the window given', async () => {
+    await using server = await openTwelveData();
+    const symbols = ['S0', 'S1', 'S2', 'S3', 'S4'];
+    const list = symbols.map((symbol) => `${symbol}:STOCK`).join();
+
+    // With the default window of a minute, this would run into the time limit of the test.
+    const { event } = await cli(['run', 'market-data', '--symbols', list, '--database', 'memory'], {
+      env: { ...variables(server.baseUrl), TWELVE_DATA_CREDITS_PER_MINUTE: '2', TWELVE_DATA_WINDOW_MS: '50' },
+    });
+
+    expect(event()).toMatchObject({ status: 'complete', totalAssets: 5 });
+    expect(server.requests.map((request) => request.symbols.length)).toEqual([2, 2, 1]);
+  });
+
   it('ends partial, with code 2, and names what failed', async () => {
     await using server = await openTwelveData();
 
@@ -240,7 +254,10 @@ describe('the symbols of a file or a table', () => {
     const other = await cli(['run', 'market-data', '--file', 'other.csv', ...recorded], { cwd: folder.path });
 
     expect(missing).toMatchObject({ code: 1, stdout: '' });
-    expect(missing.stderr).toMatch(/^fintrack-pipelines: .*list\.csv.*\n$/);
+    expect(missing.stderr).toBe(
+      `fintrack-pipelines: run: --file: expected a file that can be read, got "${join(folder.path, 'list.csv')}": ` +
+        'there is no such file\n',
+    );
     expect(other.code).toBe(1);
     expect(other.stderr).toMatch(/^fintrack-pipelines: .*other\.csv, line 1: .*symbol.*\n$/);
     expect(other.event()).toMatchObject({ status: 'failed', errorType: 'request_malformed' });
@@ -268,13 +285,16 @@ describe('the symbols of a file or a table', () => {
   });
 
   it('get one sentence and a failed event when the table is not there', async () => {
-    const { env } = await makePriceTables();
+    const { env, schema } = await makePriceTables();
     const run = ['run', 'market-data', '--from-table', 'watchlist', '--provider', 'recorded'];
 
     const { code, stderr, event } = await cli(run, { env });
 
     expect(code).toBe(1);
-    expect(stderr).toMatch(/^fintrack-pipelines: .*watchlist.*\n$/);
+    expect(stderr).toBe(
+      'fintrack-pipelines: run: --from-table: expected a table or view with the columns symbol and asset_type ' +
+        `in schema "${schema}", or schema.table, got: relation "${schema}.watchlist" does not exist\n`,
+    );
     expect(event()).toMatchObject({ status: 'failed', errorType: 'database_not_ready' });
   });
 });
@@ -303,7 +323,7 @@ describe('a database that is not ready', () => {
 
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /^fintrack-pipelines: cannot reach PostgreSQL at 127\.0\.0\.1:1 \(.*\): check that the server runs .*\n/,
+      /^fintrack-pipelines: cannot reach PostgreSQL at 127\.0\.0\.1:1 \(.*\): check that the server runs .*\n$/,
     );
     expect(stderr).not.toContain('secret');
     expect(event()).toMatchObject({
