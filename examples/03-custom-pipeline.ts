@@ -36,3 +36,4 @@ fromPull(() => watchlist())
     summarize(),
   )
   .subscribe(({ counts, batches }) => console.log(counts.ok, 'rose, in', batches.length, 'batches'));
+// 3 rose, in 2 batches

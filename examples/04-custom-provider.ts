@@ -38,3 +38,4 @@ const fetcher = limited(euroRates(api), creditLimiter({ credits: 5 }));
 from([{ symbol: 'USD' }, { symbol: 'XXX' }])
   .pipe(batch(), throttledFetch({ fetcher }), summarize())
   .subscribe(({ counts }) => console.log(counts));
+// { ok: 1, fresh: 0, failed: 1, skipped: 0 }

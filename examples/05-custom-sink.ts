@@ -39,7 +39,7 @@ const { written } = await lastValueFrom(
 );
 console.log(written.inserted, 'rows');
 // 2 rows
-console.log(await readFile(path, 'utf8'));
+console.log((await readFile(path, 'utf8')).trimEnd());
 // AAPL,223.02
 // IBM,125.55
 await rm(folder, { recursive: true });

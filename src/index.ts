@@ -13,6 +13,7 @@ export * from './operators/index.ts';
 export { fromCsv, type BadRow, type CsvInput, type FromCsvOptions } from './sources/fromCsv.ts';
 
 // Flow: the memory bound, and the pieces to build a bounded operator of your own.
+export { apart } from './flow/apart.ts';
 export { Emitter } from './flow/Emitter.ts';
 export { FlowError, type FlowErrorCode } from './flow/FlowError.ts';
 export { fromPages } from './flow/fromPages.ts';

@@ -28,11 +28,14 @@ export interface Block {
   readonly code: string;
 }
 
-/** Every TypeScript example in the doc comments of src, the README and the documents. */
+/** Every TypeScript example in the doc comments of src, the README and the documents, and every file of `examples`. */
 export function extractExamples(): Example[] {
   const sources = filesOf('src', '.ts').flatMap((path) => examplesOf(path, docBlocks(readFileSync(path, 'utf8'))));
   const documents = markdownFiles().flatMap((path) => examplesOf(path, fencedBlocks(readFileSync(path, 'utf8'))));
-  return [...sources, ...documents];
+  const programs = filesOf('examples', '.ts').flatMap((path) =>
+    examplesOf(path, [{ line: 1, language: 'ts', flags: [], code: readFileSync(path, 'utf8') }]),
+  );
+  return [...sources, ...documents, ...programs];
 }
 
 /** The documents of the project whose code is tested. */
