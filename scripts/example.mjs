@@ -8,7 +8,9 @@ const wanted = process.argv[2];
 const name = names.find((candidate) => wanted !== undefined && candidate.startsWith(wanted));
 
 if (name === undefined) {
-  console.error(`example: ${wanted === undefined ? 'say which' : `there is no ${wanted}`}, one of: ${names.join(', ')}`);
+  console.error(
+    `example: ${wanted === undefined ? 'say which' : `there is no ${wanted}`}, one of: ${names.join(', ')}`,
+  );
   process.exitCode = 1;
 } else {
   const { outputText } = ts.transpileModule(await readFile(`examples/${name}`, 'utf8'), {

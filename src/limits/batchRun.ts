@@ -118,9 +118,9 @@ export class BatchRun<I, T> {
   }
 
   #want(first: Entry<I>) {
-    const { lane, request } = this.#call;
+    const { lane, request, batch } = this.#call;
     const credits = this.#cost(this.#queue.waiting(this.#settings.provider.maxBatchSize));
-    return { credits, min: this.#cost([first]), lane, request };
+    return { credits, min: this.#cost([first]), lane, request, batch };
   }
 
   #cost(entries: readonly Entry<I>[]): number {

@@ -15,10 +15,17 @@ export interface WaitingCall {
 
 type Want = Parameters<Limiter['run']>[0];
 
-/** The calls that wait at a limiter, in the order of their turns: that in which they came. */
+interface QueuedCall extends WaitingCall, Pick<Want, 'request' | 'batch'> {
+  drop(reason: Error): void;
+}
+
+/**
+ * The calls that wait at a limiter, in the order of their turns: that in which they came. The turns of one request go to its
+ * lowest batches first, so that it is done batch by batch and the first rows are there early.
+ */
 export class WaitingCalls {
   readonly #capacity: number;
-  readonly #calls: (WaitingCall & { drop(reason: Error): void })[] = [];
+  readonly #calls: QueuedCall[] = [];
   readonly #aborts = new AbortListeners();
 
   /** @param capacity the credits of a whole window */
@@ -45,8 +52,10 @@ export class WaitingCalls {
         call.drop(signal.reason as Error);
         onDrop();
       });
-      const call = {
+      const call: QueuedCall = {
         ...accepted,
+        request: want.request,
+        batch: want.batch,
         start: (hold: CreditHold) => {
           forget();
           return perform(hold).then(resolve, reject);
@@ -56,7 +65,7 @@ export class WaitingCalls {
           reject(reason);
         },
       };
-      this.#calls.push(call);
+      this.#enqueue(call);
     });
   }
 
@@ -66,6 +75,16 @@ export class WaitingCalls {
 
   dropAll(reason: PipelineError): void {
     for (const call of this.#calls.splice(0)) call.drop(reason);
+  }
+
+  #enqueue(call: QueuedCall): void {
+    let last = call;
+    for (const [turn, other] of this.#calls.entries()) {
+      if (other.request !== call.request || !goesBefore(last, other)) continue;
+      this.#calls[turn] = last;
+      last = other;
+    }
+    this.#calls.push(last);
   }
 
   #accept({ credits, min = credits }: Want): Pick<WaitingCall, 'credits' | 'min'> {
@@ -83,4 +102,8 @@ export class WaitingCalls {
     }
     return { credits, min: least };
   }
+}
+
+function goesBefore(one: QueuedCall, other: QueuedCall): boolean {
+  return one.batch !== undefined && other.batch !== undefined && one.batch < other.batch;
 }

@@ -51,6 +51,8 @@ export interface Limiter {
       readonly min?: number | undefined;
       readonly lane?: string | undefined;
       readonly request?: string | undefined;
+      /** The number of the batch within its request: the lower goes first. */
+      readonly batch?: number | undefined;
     },
     task: (grant: Grant) => Promise<R>,
     call: { readonly signal: AbortSignal },
@@ -77,6 +79,8 @@ export interface FetchCall<I, T> {
   readonly signal: AbortSignal;
   readonly lane?: string | undefined;
   readonly request?: string | undefined;
+  /** The number of the batch within its request: of those that wait for credits, the lower goes first. */
+  readonly batch?: number | undefined;
   /** Called when the fetch has to wait for credits, with the time it expects to go on. */
   onWait?(until: Date): void;
   /** Called after each request to a provider. */

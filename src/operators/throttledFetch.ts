@@ -101,7 +101,7 @@ export function throttledFetch<I, T>(
     const outcomes = await fetchOutcomes(fetcher, batch.outcomes, {
       signal,
       lane,
-      request: of.request,
+      ...of,
       onWait: (until) => {
         emit({ type: 'waiting', ...of, until });
       },

@@ -13,8 +13,13 @@ describe('the form of src', () => {
     expect(long.map(({ path }) => path)).toEqual([]);
   });
 
-  it('holds at most 40 lines of code a pipeline', () => {
-    const long = sources.filter(({ path, text }) => path.startsWith('src/pipelines/') && codeLines(text) > 40);
+  it('holds at most 40 lines a pipeline', () => {
+    // A pipeline hands its stages to answerDeliveries; what else is in the folder serves them.
+    const pipelines = sources.filter(
+      ({ path, text }) => path.startsWith('src/pipelines/') && text.includes('return answerDeliveries('),
+    );
+    const long = pipelines.filter(({ text }) => text.trimEnd().split('\n').length > 40);
+    expect(pipelines).toHaveLength(3);
     expect(long.map(({ path }) => path)).toEqual([]);
   });
 
@@ -62,17 +67,6 @@ function reexportedFiles({ path, text }: SourceText): string[] {
 
 function uncapitalized(name: string): string {
   return name.charAt(0).toLowerCase() + name.slice(1);
-}
-
-/** How many lines hold code: comments and blank lines do not count. */
-function codeLines(text: string): number {
-  const file = ts.createSourceFile('code.ts', text, ts.ScriptTarget.Latest);
-  const lines = new Set<number>();
-  const scanner = ts.createScanner(ts.ScriptTarget.Latest, true, ts.LanguageVariant.Standard, text);
-  while (scanner.scan() !== ts.SyntaxKind.EndOfFileToken) {
-    lines.add(file.getLineAndCharacterOfPosition(scanner.getTokenStart()).line);
-  }
-  return lines.size;
 }
 
 /** The names a file exports by declaring them; `default` for a default export. */

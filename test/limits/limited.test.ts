@@ -38,6 +38,39 @@ describe('options', () => {
   });
 });
 
+describe('several work batches', () => {
+  const startBatches = (batches: readonly { request?: string; batch: number }[]) => {
+    const ended: string[] = [];
+    const fetcher = limited(wordLengths(), creditLimiter({ credits: 8 }));
+    for (const { request, batch } of batches) {
+      const name = `${request ?? 'none'} ${String(batch)}`;
+      void fetcher.fetch(words(16), call({ request, batch })).then(() => ended.push(name));
+    }
+    return ended;
+  };
+
+  it('of one request are done one after the other, the lower first', async () => {
+    const ended = startBatches([
+      { request: 'r', batch: 2 },
+      { request: 'r', batch: 0 },
+      { request: 'r', batch: 1 },
+    ]);
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(ended).toEqual(['r 0', 'r 1', 'r 2']);
+  });
+
+  it('of several requests take turns', async () => {
+    const ended = startBatches([
+      { request: 'long', batch: 0 },
+      { request: 'long', batch: 1 },
+      { request: 'long', batch: 2 },
+      { request: 'short', batch: 0 },
+    ]);
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(ended.indexOf('short 0')).toBeLessThan(ended.indexOf('long 2'));
+  });
+});
+
 describe('a work batch', () => {
   it('of 100 runs on 8 credits a minute: 13 calls, no refusal, everything served', async () => {
     const server = quotaServer({ credits: 8, random: seeded(1) });
