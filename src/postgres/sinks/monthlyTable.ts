@@ -102,7 +102,7 @@ function changedMonths({ schema }: Database, shape: OpenShape, allowed: SQLQuery
       from given full join known using (symbol, asset_type, month)
       offset 0
     ), written as (
-      insert into ${table} as stored (${id.column} symbol, asset_type, date, price)
+      insert into ${table} as stored (${id.column} symbol, asset_type, date, price) ${id.overriding}
       select ${id.value} symbol, asset_type, coalesce(known_date, date), price
       from matched as known
       where date is not null and (known_date is null or known_price is distinct from price) and ${allowed}

@@ -89,7 +89,7 @@ function upsert<I, T>(
       select * from unnest(${parameters(key.length, columns.length)}, ${placeholder(key.length + columns.length + 1)}::float8[])
         as given (${list(keys)}, ${list(prices)}, age_ms)
     ), written as (
-      insert into ${table} as stored (${id.column} ${list(keys)}, ${list(prices)}, updated_at)
+      insert into ${table} as stored (${id.column} ${list(keys)}, ${list(prices)}, updated_at) ${id.overriding}
       select ${id.value} ${list([...keys, ...prices].map((column) => sql`given.${column}`))},
         ${utcNow} - given.age_ms * interval '1 millisecond'
       from given left join ${table} as known on ${matching(keys)}

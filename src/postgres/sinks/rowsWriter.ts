@@ -49,8 +49,11 @@ export function rowsWriter(ownSchema: string, parameters: number, ctes: (allowed
  * The parts of a statement for `id`, each with its comma. What is inserted is that of the known row, else a new one. An upsert that leaves it to the column burns an identity
  * for each update, and the integers of `serial` would be used up.
  */
-export function identity(sequence: string | undefined): Record<'column' | 'ofStored' | 'ofKnown' | 'value', SQLQuery> {
-  if (sequence === undefined) return { column: sql``, ofStored: sql``, ofKnown: sql``, value: sql`` };
+export function identity(
+  sequence: string | undefined,
+): Record<'column' | 'ofStored' | 'ofKnown' | 'value' | 'overriding', SQLQuery> {
+  if (sequence === undefined)
+    return { column: sql``, ofStored: sql``, ofKnown: sql``, value: sql``, overriding: sql`` };
   // pg_get_serial_sequence has quoted it as an identifier; as a literal it needs its own quotes.
   const literal = sql.__dangerous__rawValue(`'${sequence.replaceAll("'", "''")}'::regclass`);
   return {
@@ -58,5 +61,7 @@ export function identity(sequence: string | undefined): Record<'column' | 'ofSto
     ofStored: sql`stored.id,`,
     ofKnown: sql`known.id,`,
     value: sql`coalesce(known.id, nextval(${literal})),`,
+    // For `generated always`; other columns do not mind.
+    overriding: sql`overriding system value`,
   };
 }

@@ -10,8 +10,13 @@ import type {
   Quote,
 } from '../../../src/model/records.ts';
 
-/** A call that nobody aborts. */
-export const call = { signal: new AbortController().signal, maxAgeMs: 45_000 };
+/** A call that nobody aborts, with a signal of its own each time: Node warns when one has many listeners. */
+export const call = {
+  maxAgeMs: 45_000,
+  get signal(): AbortSignal {
+    return new AbortController().signal;
+  },
+};
 
 export function asset(symbol: string, assetType: AssetType = 'STOCK'): Asset {
   return { symbol, assetType };

@@ -1,0 +1,174 @@
+import { sql } from '@databases/pg';
+import { describe, expect, it } from 'vitest';
+import { PipelineError } from '../../../src/model/errors.ts';
+import type { Database } from '../../../src/postgres/connectDatabase.ts';
+import { connectDatabase } from '../../../src/postgres/connectDatabase.ts';
+import { createReferenceTables } from '../../../src/postgres/createReferenceTables.ts';
+import { migrate } from '../../../src/postgres/migrate.ts';
+import { marketDataSink } from '../../../src/postgres/sinks/marketDataSink.ts';
+import { monthlyPriceSink } from '../../../src/postgres/sinks/monthlyPriceSink.ts';
+import { openTestDatabase } from '../../support/postgres.ts';
+import { track } from '../../support/track.ts';
+import { asset, batchOf, call, months, ok, quote, range } from './samples.ts';
+
+const rowsOf = async ({ pool, schema }: Database): Promise<unknown[]> =>
+  pool.query(sql`select symbol, price::float8 as price from ${sql.ident(schema, 'market_data')} order by 1`);
+
+const one = (symbol: string, price = '1') => ok(asset(symbol), quote(asset(symbol), price));
+
+/** Ends the session that runs the statement, as a restart of the server would; once. */
+async function breakOnce(
+  { pool, schema, ownSchema }: Database,
+  table: 'market_data' | 'batches',
+  when: string,
+): Promise<void> {
+  const name = table === 'batches' ? sql.ident(ownSchema, table) : sql.ident(schema, table);
+  const [broken, trap] = [sql.ident(ownSchema, 'broken'), sql.ident(ownSchema, 'break_once')];
+  // A sequence, because what a rolled back transaction has taken from it stays taken.
+  await pool.query(sql`create sequence ${broken}`);
+  await pool.query(sql`
+    create function ${trap}() returns trigger language plpgsql as ${sql.__dangerous__rawValue(`$$
+    begin
+      if nextval('"${ownSchema}".broken') = 1 then perform pg_terminate_backend(pg_backend_pid()); end if;
+      return null;
+    end $$`)}`);
+  await pool.query(sql`
+    create constraint trigger break_once after ${sql.__dangerous__rawValue(when)} on ${name}
+    deferrable initially deferred for each row execute function ${trap}()`);
+}
+
+describe('a database that fails', () => {
+  it('writes the whole batch again when the connection breaks before it is committed', async () => {
+    await using database = track(await openTestDatabase({ shape: 'S1', migrated: true }));
+    await breakOnce(database, 'batches', 'update');
+    const sink = marketDataSink({ database });
+    const { inserted, failed, stored } = await sink.write(batchOf([one('A'), one('B')], 'broken'), call);
+    expect([inserted, failed, stored?.map(({ status }) => status)]).toEqual([2, [], ['ok', 'ok']]);
+    expect(await rowsOf(database)).toHaveLength(2);
+  });
+
+  it('takes outcomes and counts from the ledger when nobody knows whether COMMIT went through', async () => {
+    await using database = track(await openTestDatabase({ shape: 'S1', migrated: true }));
+    const sink = marketDataSink({ database });
+    const tx = database.pool.tx.bind(database.pool);
+    let commits = 0;
+    database.pool.tx = async (work, options) => {
+      const result = await tx(work, options);
+      commits += 1;
+      if (commits === 1) throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+      return result;
+    };
+    const result = await sink.write(batchOf([one('A'), one('A'), one('B', 'NaN')], 'ambiguous'), call);
+    expect(commits).toBe(2);
+    expect(result).toMatchObject({ inserted: 1, updated: 0, unchanged: 0, transactions: 1 });
+    expect(result.failed.map(({ index, error }) => [index, error.code])).toEqual([[2, 'value_invalid']]);
+  });
+
+  it('waits while the pool has no connection to a server that starts', async () => {
+    await using database = track(await openTestDatabase({ shape: 'S1' }));
+    const tx = database.pool.tx.bind(database.pool);
+    let attempts = 0;
+    database.pool.tx = (work, options) => {
+      attempts += 1;
+      if (attempts < 3) return Promise.reject(Object.assign(new Error('starting up'), { code: '57P03' }));
+      return tx(work, options);
+    };
+    expect(await marketDataSink({ database }).write(batchOf([one('A')]), call)).toMatchObject({ inserted: 1 });
+    expect(attempts).toBe(3);
+  });
+
+  it('says which table is missing, and which to make', async () => {
+    await using database = track(await openTestDatabase());
+    const sink = marketDataSink({ database });
+    const attempts = [
+      sink.write(batchOf([one('A')]), call),
+      sink.current([asset('A')], call),
+      sink.ledger.accept({ key: 'k', pipeline: 'market-data', inputs: [asset('A')], batchSize: 1 }),
+      sink.ledger.stored('k', 0),
+      monthlyPriceSink({ database }).current([range('A', '2024-01-01', '2024-02-01')], call),
+    ];
+    const reasons = (await Promise.allSettled(attempts)).map((result) =>
+      result.status === 'rejected' ? (result.reason as PipelineError) : undefined,
+    );
+    expect(reasons.map((reason) => reason?.code)).toEqual(Array(5).fill('database_not_ready'));
+    expect(reasons[0]!.message).toMatch(/market_data.*createReferenceTables/);
+    expect(reasons[2]!.message).toMatch(/migrate/);
+  });
+
+  it('rejects the write of a request, and keeps no row, where the ledger has no tables', async () => {
+    await using database = track(await openTestDatabase({ shape: 'S2' }));
+    const sink = marketDataSink({ database });
+    await expect(sink.write(batchOf([one('A')], 'request'), call)).rejects.toMatchObject({
+      code: 'database_not_ready',
+    });
+    expect(await rowsOf(database)).toEqual([]);
+    expect(await sink.write(batchOf([one('A')]), call)).toMatchObject({ inserted: 1 });
+  });
+
+  it('says which column is missing', async () => {
+    await using database = track(await openTestDatabase({ shape: 'S1' }));
+    await database.pool.query(sql`alter table ${sql.ident(database.schema, 'market_data')} drop column high`);
+    const write = marketDataSink({ database }).write(batchOf([one('A')]), call);
+    await expect(write).rejects.toMatchObject({
+      code: 'database_not_ready',
+      message: expect.stringContaining('"high"') as string,
+    });
+  });
+
+  it.each(['schema "quoted"', "o'clock; drop schema public; --", '.$1 \\'])(
+    'works in a schema named %s',
+    async (name) => {
+      await using base = track(await openTestDatabase());
+      const schemas = { schema: `${name} ${base.schema}`, ownSchema: `${name} ${base.ownSchema}` };
+      await using database = track(connectDatabase({ url: base.url, ...schemas }));
+      try {
+        await createReferenceTables(database);
+        await migrate(database);
+        const sink = marketDataSink({ database });
+        expect(await sink.write(batchOf([one('A')], 'request'), call)).toMatchObject({ inserted: 1 });
+        expect(await sink.current([asset('A')], call)).toMatchObject([{ status: 'fresh' }]);
+        const monthly = monthlyPriceSink({ database });
+        const input = range('A', '2024-01-01', '2024-02-29');
+        const written = await monthly.write(
+          batchOf([ok(input, months(input, { '2024-01-31': '1' }))], 'monthly'),
+          call,
+        );
+        expect(written).toMatchObject({ inserted: 1, failed: [] });
+        expect(await monthly.current([input], call)).toMatchObject([{ status: 'fresh' }]);
+      } finally {
+        for (const schema of Object.values(schemas))
+          await database.pool.query(sql`drop schema if exists ${sql.ident(schema)} cascade`);
+      }
+    },
+  );
+
+  it('writes to a table whose identities are generated always, and to one without identities', async () => {
+    await using database = track(await openTestDatabase({ shape: 'S1' }));
+    const table = sql.ident(database.schema, 'market_data');
+    for (const id of [sql`add column id bigint generated always as identity`, sql`add column other bigint`]) {
+      await database.pool.query(sql`alter table ${table} drop column if exists id`);
+      await database.pool.query(sql`alter table ${table} ${id}`);
+      const { failed } = await marketDataSink({ database }).write(batchOf([one('A'), one('B')]), call);
+      expect(failed).toEqual([]);
+    }
+    expect(await rowsOf(database)).toHaveLength(2);
+  });
+
+  it('rejects at once when aborted while it waits for a lock, and stores nothing', async () => {
+    await using database = track(await openTestDatabase({ shape: 'S1', migrated: true }));
+    const sink = marketDataSink({ database });
+    await sink.write(batchOf([one('A')]), call);
+    const controller = new AbortController();
+    await using blocker = track(
+      connectDatabase({ url: database.url, schema: database.schema, ownSchema: database.ownSchema }),
+    );
+    await blocker.pool.tx(async (transaction) => {
+      await transaction.query(sql`select * from ${sql.ident(database.schema, 'market_data')} for update`);
+      const write = sink.write(batchOf([one('A', '2')], 'aborted'), { signal: controller.signal });
+      controller.abort(new PipelineError('canceled', 'shutdown'));
+      await expect(write).rejects.toMatchObject({ code: 'canceled' });
+    });
+    await expect.poll(() => rowsOf(database)).toEqual([{ symbol: 'A', price: 1 }]);
+    expect(await sink.ledger.stored('aborted', 0)).toBeUndefined();
+  });
+});
