@@ -1,0 +1,38 @@
+/** Credits taken from a shared window. */
+export interface SharedGrant {
+  readonly id: string;
+  readonly credits: number;
+}
+
+/**
+ * One API key's window of credits, shared by several processes, such as a table in PostgreSQL. Its clock is the store's own,
+ * so all times that cross this port are durations in milliseconds.
+ */
+export interface SharedWindow {
+  /**
+   * Takes at most `credits` and at least `min`, leaving `reserve` untouched, and holds them for `holdMs` even if this process
+   * dies; or takes nothing and says when to ask again.
+   */
+  take(want: {
+    readonly credits: number;
+    readonly min: number;
+    readonly reserve: number;
+    readonly holdMs: number;
+    readonly signal: AbortSignal;
+  }): Promise<SharedGrant | { readonly retryInMs: number }>;
+  /** Gives back what a call does not use, before it is sent. */
+  release(grant: SharedGrant, unused: number): Promise<void>;
+  /** The call has ended: its credits are free again after `freeInMs`. */
+  settle(grant: SharedGrant, freeInMs: number): Promise<void>;
+}
+
+/** Counts a day's or a month's credits, and survives a crash: a row in PostgreSQL, or a JSON file. */
+export interface QuotaStore {
+  /**
+   * Books up to `credits` more of the period (`2026-11-24`, `2026-11`), never beyond `limit` in all, and answers how many
+   * were booked. What is booked counts as used, whatever happens to the process.
+   */
+  book(period: string, credits: number, limit: number): Promise<number>;
+  /** Gives back booked credits that were not used. */
+  giveBack(period: string, credits: number): Promise<void>;
+}
