@@ -10,6 +10,7 @@ import {
   merge,
   of,
   take,
+  tap,
   timer,
   toArray,
 } from 'rxjs';
