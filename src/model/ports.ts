@@ -57,8 +57,34 @@ export interface Limiter {
     task: (grant: Grant) => Promise<R>,
     call: { readonly signal: AbortSignal },
   ): Promise<R>;
-  /** When that many credits will have been granted, by what is known now. */
-  forecast(credits: number, lane?: string): Date;
+  /**
+   * When that many credits will have been granted, by what is known now. Calls of other requests that wait already go before;
+   * those of `request` are part of the credits asked about.
+   */
+  forecast(credits: number, lane?: string, request?: string): Date;
+  /** The limits it keeps, as far as they bind the lane: for plans. Without it a plan knows no windows. */
+  windows?(lane?: string): readonly QuotaWindow[];
+}
+
+/** One of the limits on an API key. */
+export interface QuotaWindow {
+  /** The credits that it allows at most. */
+  readonly credits: number;
+  /** Its length in milliseconds. */
+  readonly windowMs: number;
+  /** Credits that can be had now. */
+  readonly left: number;
+  /** The end of a period such as a day, beyond whose credits nothing is granted; missing for windows that slide. */
+  readonly endsAt?: Date | undefined;
+}
+
+/** What it takes to fetch some inputs, by what is known now. */
+export interface FetchEstimate {
+  readonly calls: number;
+  readonly credits: number;
+  /** When the last of them will have been granted its credits. */
+  readonly doneAt: Date;
+  readonly windows: readonly QuotaWindow[];
 }
 
 /** What a fetcher says of one input. */
@@ -81,8 +107,8 @@ export interface FetchCall<I, T> {
   readonly request?: string | undefined;
   /** The number of the batch within its request: of those that wait for credits, the lower goes first. */
   readonly batch?: number | undefined;
-  /** Called when the fetch has to wait for credits, with the time it expects to go on. */
-  onWait?(until: Date): void;
+  /** Called when the fetch has to wait for credits, with the time it expects to go on, and how many it waits for. */
+  onWait?(until: Date, credits?: number): void;
   /** Called after each request to a provider. */
   onCall?(call: ProviderCall): void;
   /** Asked after a wait for credits: what has become fresh meanwhile. */
@@ -98,6 +124,18 @@ export interface Fetcher<I, T> {
    * functions throws.
    */
   fetch(inputs: readonly I[], call: FetchCall<I, T>): Promise<readonly Fetched<T>[]>;
+  /**
+   * What fetching the inputs would take; sends nothing. `ahead` are credits that the same request takes before them.
+   * Without it a plan knows the number of inputs only.
+   */
+  estimate?(
+    inputs: readonly I[],
+    of?: {
+      readonly lane?: string | undefined;
+      readonly request?: string | undefined;
+      readonly ahead?: number | undefined;
+    },
+  ): FetchEstimate;
 }
 
 /** A request as the ledger first accepted it. */

@@ -12,7 +12,14 @@ interface OfBatch {
 /** What happens during a run, as it happens. The library prints nothing: whoever wants to see it, subscribes. */
 export type RunEvent =
   | ({ readonly type: 'batch-started'; readonly inputs: number } & OfBatch)
-  | ({ readonly type: 'waiting'; readonly until: Date } & OfBatch)
+  | ({
+      readonly type: 'waiting';
+      readonly until: Date;
+      /** How many credits it waits for, where the fetcher says so. */
+      readonly credits?: number | undefined;
+      /** Inputs of the batch that are not fetched yet. */
+      readonly pending: number;
+    } & OfBatch)
   | ({ readonly type: 'provider-call'; readonly call: ProviderCall } & OfBatch)
   | ({
       readonly type: 'batch-done';

@@ -98,15 +98,18 @@ export function throttledFetch<I, T>(
     if (isNew) emit({ type: 'batch-started', ...of, inputs: batch.outcomes.length });
     const startedAt = performance.now();
     const calls: ProviderCall[] = [...(batch.calls ?? [])];
+    const pending = batch.outcomes.filter(isPending).length;
+    let fetched = 0;
     const outcomes = await fetchOutcomes(fetcher, batch.outcomes, {
       signal,
       lane,
       ...of,
-      onWait: (until) => {
-        emit({ type: 'waiting', ...of, until });
+      onWait: (until, credits) => {
+        emit({ type: 'waiting', ...of, until, credits, pending: pending - fetched });
       },
       onCall: (call) => {
         calls.push(call);
+        if (call.result === 'ok') fetched = Math.min(pending, fetched + call.inputs);
         emit({ type: 'provider-call', ...of, call });
       },
       ...(settle && { settle: (inputs) => settle(inputs, { signal }) }),

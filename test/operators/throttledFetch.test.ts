@@ -284,16 +284,18 @@ describe('throttledFetch, what a fetcher tells', () => {
     events.subscribe((event) => seen.push(event));
     const until = new Date(1_000);
     const fetch: Fetch = async (inputs, { onWait, onCall }) => {
-      onWait?.(until);
+      onWait?.(until, 8);
       onCall?.(call);
+      onWait?.(until);
       return inputs.map(fetched);
     };
-    const done = await fetchOne(['A'], fetch, { events, request: 'r' });
+    const done = await fetchOne(['A', 'B'], fetch, { events, request: 'r' });
     const of = { request: 'r', batch: 0 };
     expect(seen).toEqual([
-      { type: 'batch-started', ...of, inputs: 1 },
-      { type: 'waiting', ...of, until },
+      { type: 'batch-started', ...of, inputs: 2 },
+      { type: 'waiting', ...of, until, credits: 8, pending: 2 },
       { type: 'provider-call', ...of, call },
+      { type: 'waiting', ...of, until, credits: undefined, pending: 1 },
     ]);
     expect(done.calls).toEqual([call]);
   });

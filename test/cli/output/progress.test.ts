@@ -22,7 +22,13 @@ const done = (batch: number, counts: object): RunEvent => ({
   written: { inserted: 0, updated: 0, unchanged: 0, transactions: 1 },
   processingTimeMs: 1234,
 });
-const waiting = (until: string): RunEvent => ({ type: 'waiting', batch: 0, until: new Date(until) });
+const waiting = (until: string): RunEvent => ({
+  type: 'waiting',
+  batch: 0,
+  until: new Date(until),
+  credits: 8,
+  pending: 92,
+});
 const call: RunEvent = {
   type: 'provider-call',
   batch: 0,
