@@ -51,6 +51,7 @@ export * from './model/records.ts';
 export { fitsNumeric, isDecimal, parseDecimal } from './model/decimal.ts';
 export type * from './model/delivery.ts';
 export type * from './model/ports.ts';
+export type * from './model/quotaPorts.ts';
 export type * from './model/runEvents.ts';
 export type * from './model/summary.ts';
 

@@ -6,6 +6,7 @@ export {
   type ProviderScenario,
   type ProviderUnderTest,
 } from './providerContract.ts';
+export { quotaStoreContract, type QuotaStoreUnderTest } from './quotaStoreContract.ts';
 export { sinkContract, type SinkUnderTest } from './sinkContract.ts';
 
 // A modelled provider, and the meter of its window.
