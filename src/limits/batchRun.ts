@@ -3,6 +3,7 @@ import type { FetchCall, Fetched, Grant, Limiter, Provider } from '../model/port
 import type { AbortListeners } from './abortListeners.ts';
 import { askSettle } from './askSettle.ts';
 import { callProvider } from './callProvider.ts';
+import { mostAtOnce } from './estimate.ts';
 import { InputQueue } from './inputQueue.ts';
 import type { Entry } from './inputQueue.ts';
 import { canceled, outcomeOf, Results } from './results.ts';
@@ -85,7 +86,7 @@ export class BatchRun<I, T> {
     const turn: Turn<I> = { entries: [], isOver: false };
     try {
       const want = this.#want(first);
-      this.#announceWait(want.min);
+      this.#announceWait(want);
       const askedAt = performance.now();
       const serve = (grant: Grant): Promise<void> => this.#serve(turn, grant, performance.now() - askedAt);
       await limiter.run(want, serve, { signal: this.#asking.signal });
@@ -127,10 +128,12 @@ export class BatchRun<I, T> {
     return this.#settings.provider.cost(entries.map(({ input }) => input));
   }
 
-  #announceWait(credits: number): void {
+  #announceWait({ credits, min }: { readonly credits: number; readonly min: number }): void {
     const { limiter, now } = this.#settings;
-    const until = limiter.forecast(credits, this.#call.lane);
-    if (until.getTime() > now()) this.#tell(() => this.#call.onWait?.(until));
+    const { lane } = this.#call;
+    const until = limiter.forecast(min, lane);
+    const most = mostAtOnce(limiter.windows?.(lane) ?? []);
+    if (until.getTime() > now()) this.#tell(() => this.#call.onWait?.(until, Math.min(credits, most)));
   }
 
   /** Takes out what has become fresh while the batch waited, and narrows the rest to what is still missing. */
@@ -186,7 +189,7 @@ export class BatchRun<I, T> {
     else {
       this.#queue.putBack(entries);
       // The call that waits already has to wait longer than was announced.
-      if (this.#isAsking) this.#announceWait(0);
+      if (this.#isAsking) this.#announceWait({ credits: this.#cost(entries), min: 0 });
     }
   }
 

@@ -4,6 +4,7 @@ import { OptionsError } from '../model/errors.ts';
 import type { Fetcher, Limiter, Provider } from '../model/ports.ts';
 import { AbortListeners } from './abortListeners.ts';
 import { BatchRun } from './batchRun.ts';
+import { estimate } from './estimate.ts';
 
 export interface LimitedOptions {
   /** Time limit of one request to the provider, in milliseconds. Default: 10000. */
@@ -76,5 +77,6 @@ export function limited<I, T>(provider: Provider<I, T>, limiter: Limiter, option
   return {
     name: provider.name,
     fetch: (inputs, call) => new BatchRun({ provider, limiter, aborts, ...settings }, inputs, call).run(),
+    estimate: (inputs, of) => estimate(provider, limiter, inputs, of),
   };
 }

@@ -37,9 +37,13 @@ export class WaitingCalls {
     return this.#calls[0];
   }
 
-  /** The credits that will be granted before a call that comes now: a call takes at most a window's worth at a time. */
-  get creditsAhead(): number {
-    return this.#calls.reduce((sum, { credits }) => sum + Math.min(credits, this.#capacity), 0);
+  /**
+   * The credits that will be granted to other requests before a call that comes now: a call takes at most a window's worth at
+   * a time.
+   */
+  creditsAhead(request: string | undefined): number {
+    const others = this.#calls.filter((call) => request === undefined || call.request !== request);
+    return others.reduce((sum, { credits }) => sum + Math.min(credits, this.#capacity), 0);
   }
 
   /** Adds a call, and resolves as it does; on abort the call is dropped at once, and `onDrop` called. */

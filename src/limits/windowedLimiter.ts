@@ -1,5 +1,5 @@
 import { PipelineError } from '../model/errors.ts';
-import type { Grant, Limiter } from '../model/ports.ts';
+import type { Grant, Limiter, QuotaWindow } from '../model/ports.ts';
 import { CreditWindow } from './creditWindow.ts';
 import type { CreditHold } from './creditWindow.ts';
 import { pauseMs } from './pause.ts';
@@ -65,10 +65,16 @@ export class WindowedLimiter implements Limiter, AsyncDisposable {
     return result;
   }
 
-  forecast(credits: number): Date {
+  forecast(credits: number, _lane?: string, request?: string): Date {
     const at = performance.now();
-    const grantedAt = this.#window.forecast(this.#waiting.creditsAhead + credits, at, this.#roundTripMs);
+    const ahead = this.#waiting.creditsAhead(request);
+    const grantedAt = this.#window.forecast(ahead + credits, at, this.#roundTripMs);
     return new Date(this.#settings.now() + Math.max(grantedAt, this.#pausedUntil, at) - at);
+  }
+
+  windows(): readonly QuotaWindow[] {
+    const { credits, windowMs } = this.#settings;
+    return credits === Infinity ? [] : [{ credits, windowMs, left: this.#window.free(performance.now()) }];
   }
 
   async stop(): Promise<void> {

@@ -1,0 +1,46 @@
+import type { FetchEstimate, Limiter, Provider, QuotaWindow } from '../model/ports.ts';
+import { InputQueue, type Entry } from './inputQueue.ts';
+
+interface EstimateCircumstances {
+  readonly lane?: string | undefined;
+  readonly request?: string | undefined;
+  /** Credits that the same request takes before. */
+  readonly ahead?: number | undefined;
+}
+
+/** What it takes to fetch the inputs of a work batch through the limiter, by what is known now; sends nothing. */
+export function estimate<I>(
+  provider: Provider<I, unknown>,
+  limiter: Limiter,
+  inputs: readonly I[],
+  { lane, request, ahead = 0 }: EstimateCircumstances = {},
+): FetchEstimate {
+  const windows = limiter.windows?.(lane) ?? [];
+  const cut = cutIntoCalls(provider, inputs, { ahead, most: mostAtOnce(windows) });
+  return { ...cut, doneAt: limiter.forecast(ahead + cut.credits, lane, request), windows };
+}
+
+/** How many credits one call may get at most: the wait for more than that ends with so many. */
+export function mostAtOnce(windows: readonly QuotaWindow[]): number {
+  return Math.min(...windows.map(({ credits }) => credits));
+}
+
+/** The calls of a batch that comes after `ahead` credits of its request, cut as `limited` cuts them. */
+function cutIntoCalls<I>(
+  provider: Provider<I, unknown>,
+  inputs: readonly I[],
+  { ahead, most }: { readonly ahead: number; readonly most: number },
+): { readonly calls: number; readonly credits: number } {
+  const queue = new InputQueue(inputs);
+  const costOf = (entries: readonly Entry<I>[]): number => provider.cost(entries.map(({ input }) => input));
+  const sent: number[] = [];
+  let room = most === Infinity ? most : most - (ahead % most);
+  while (queue.first !== undefined) {
+    const entries = queue.take(provider.maxBatchSize, room, costOf);
+    if (entries.length > 0) sent.push(costOf(entries));
+    // It costs more than a window holds, and is never sent.
+    else if (room === most) queue.remove([queue.first]);
+    room = entries.length > 0 && room > costOf(entries) ? room - costOf(entries) : most;
+  }
+  return { calls: sent.length, credits: sent.reduce((sum, credits) => sum + credits, 0) };
+}
