@@ -17,8 +17,12 @@ export interface Provider<I, T> {
   readonly name: string;
   /** Most inputs in one call. */
   readonly maxBatchSize: number;
+  /** Time limit that one request to it needs, in milliseconds. Default: that of the fetcher. */
+  readonly timeoutMs?: number | undefined;
   /** What a call for these inputs costs, in the provider's credits. */
   cost(inputs: readonly I[]): number;
+  /** Inputs with equal keys are the same to the provider, and fetched once. Default: the input's JSON text. */
+  key?(input: I): string;
   /**
    * One request to the provider. Resolves with one value or error per input, in the order of the inputs; rejects when
    * the call as a whole failed, with a `RateLimitError` when the provider refused it for its rate.
@@ -32,6 +36,11 @@ export interface Provider<I, T> {
 /** Credits held by one provider call. */
 export interface Grant {
   readonly credits: number;
+  /**
+   * When the call must have ended at the latest, by `performance.now()`, because from then on its credits may be granted to
+   * another process. Missing where nobody else grants them.
+   */
+  readonly deadlineAtMs?: number | undefined;
   /** Gives back credits that the call does not need; to be called before it is sent. */
   release(unused: number): void;
   /** Tells the limiter what the provider said of the quota. */
@@ -64,6 +73,8 @@ export interface Limiter {
   forecast(credits: number, lane?: string, request?: string): Date;
   /** The limits it keeps, as far as they bind the lane: for plans. Without it a plan knows no windows. */
   windows?(lane?: string): readonly QuotaWindow[];
+  /** Reads from the stores of its quotas what is used, so that `forecast` and `windows` know of it; for plans. */
+  refresh?(): Promise<void>;
 }
 
 /** One of the limits on an API key. */
@@ -98,7 +109,12 @@ export type Fetched<T> =
     }
   | { readonly status: 'fresh'; readonly value: T }
   | { readonly status: 'failed'; readonly error: PipelineError }
-  | { readonly status: 'skipped'; readonly reason: SkipReason };
+  | {
+      readonly status: 'skipped';
+      readonly reason: SkipReason;
+      /** When the quota comes back, where that is known. */
+      readonly until?: Date | undefined;
+    };
 
 /** The circumstances of one fetch. */
 export interface FetchCall<I, T> {
@@ -107,12 +123,30 @@ export interface FetchCall<I, T> {
   readonly request?: string | undefined;
   /** The number of the batch within its request: of those that wait for credits, the lower goes first. */
   readonly batch?: number | undefined;
+  /** How long the fetch may take, in milliseconds: what is not there by then is `skipped` as `deadline`. Default: no limit. */
+  readonly deadlineMs?: number | undefined;
+  /** Set when another provider can be asked instead: nothing waits for one that is down. Default: false. */
+  readonly failFast?: boolean | undefined;
   /** Called when the fetch has to wait for credits, with the time it expects to go on, and how many it waits for. */
   onWait?(until: Date, credits?: number): void;
   /** Called after each request to a provider. */
   onCall?(call: ProviderCall): void;
   /** Asked after a wait for credits: what has become fresh meanwhile. */
   settle?(inputs: readonly I[]): Promise<readonly Standing<I, T>[]>;
+}
+
+/** How a fetcher finds a provider. */
+export interface ProviderHealth {
+  readonly provider: string;
+  /**
+   * `down`: it gives no answers, and one call at a time tries whether it is back. `exhausted`: the quota of a day or a month is
+   * gone. `refused`: it called us unauthorized, and is not asked again by this fetcher.
+   */
+  readonly state: 'up' | 'down' | 'exhausted' | 'refused';
+  /** What it failed with last; missing while it is up. */
+  readonly error?: PipelineError | undefined;
+  /** When it will be asked again; missing while it is up, and where nobody knows. */
+  readonly until?: Date | undefined;
 }
 
 /** Serves a whole work batch, whatever the size of a provider call: see `limited` and `firstOf`. */
@@ -124,6 +158,10 @@ export interface Fetcher<I, T> {
    * functions throws.
    */
   fetch(inputs: readonly I[], call: FetchCall<I, T>): Promise<readonly Fetched<T>[]>;
+  /**
+   * How its providers are, each by itself; for readiness checks. Sends nothing.
+   */
+  health?(): readonly ProviderHealth[];
   /**
    * What fetching the inputs would take; sends nothing. `ahead` are credits that the same request takes before them.
    * Without it a plan knows the number of inputs only.

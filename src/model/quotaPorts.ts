@@ -35,4 +35,6 @@ export interface QuotaStore {
   book(period: string, credits: number, limit: number): Promise<number>;
   /** Gives back booked credits that were not used. */
   giveBack(period: string, credits: number): Promise<void>;
+  /** How many credits of the period are booked, for plans. Without it a plan knows only of what its own process booked. */
+  used?(period: string): Promise<number>;
 }
