@@ -34,6 +34,8 @@ export interface SkippedOutcome<I> {
   readonly status: 'skipped';
   readonly input: I;
   readonly reason: SkipReason;
+  /** For the reason `quota`: when it comes back, where that is known. */
+  readonly until?: Date | undefined;
 }
 
 /** What became of one input. */
