@@ -57,6 +57,7 @@ export interface CompletionFields {
 
 const count = z.int().min(0);
 
+/** Reads an entry of an event's `failed`: the input, and where, how and why it failed. */
 export const failedEntrySchema = z.object({
   symbol: z.string(),
   asset_type: z.string().optional(),
@@ -65,6 +66,7 @@ export const failedEntrySchema = z.object({
   message: z.string(),
 });
 
+/** Reads an entry of an event's `skipped`: the input, and why it was never tried. */
 export const skippedEntrySchema = z.object({
   symbol: z.string(),
   asset_type: z.string().optional(),
