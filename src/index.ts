@@ -5,6 +5,8 @@ export { marketIndexData } from './pipelines/marketIndexData.ts';
 export { answerDeliveries, type AnswerDeliveriesOptions } from './pipelines/answerDeliveries.ts';
 export type { PipelineOptions } from './pipelines/definePipeline.ts';
 export { fromRequest, type FromRequestOptions } from './pipelines/fromRequest.ts';
+export { plan, type Plan, type PlanOptions } from './pipelines/plan.ts';
+export type { PlannedWindow } from './pipelines/planTally.ts';
 
 // Operators: one stage each.
 export * from './operators/index.ts';

@@ -77,6 +77,7 @@ export function limited<I, T>(provider: Provider<I, T>, limiter: Limiter, option
   return {
     name: provider.name,
     fetch: (inputs, call) => new BatchRun({ provider, limiter, aborts, ...settings }, inputs, call).run(),
+    refresh: async () => limiter.refresh?.(),
     estimate: (inputs, of) => estimate(provider, limiter, inputs, of),
   };
 }

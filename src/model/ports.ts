@@ -162,6 +162,8 @@ export interface Fetcher<I, T> {
    * How its providers are, each by itself; for readiness checks. Sends nothing.
    */
   health?(): readonly ProviderHealth[];
+  /** Reads anew what the stores of its quotas know, so that `estimate` knows of it; for plans. */
+  refresh?(): Promise<void>;
   /**
    * What fetching the inputs would take; sends nothing. `ahead` are credits that the same request takes before them.
    * Without it a plan knows the number of inputs only.

@@ -6,7 +6,8 @@ import type { Delivery } from '../model/delivery.ts';
 import { OptionsError } from '../model/errors.ts';
 import type { CompletionEvent } from '../model/events/completion.ts';
 import type { Ledger, Publisher } from '../model/ports.ts';
-import type { PipelineName, Request } from '../model/requests/request.ts';
+import type { Request } from '../model/requests/request.ts';
+import { requestDefaults } from './requestDefaults.ts';
 
 export interface FromRequestOptions<I> {
   /**
@@ -37,12 +38,6 @@ const resolveOptions = defineOptions<FromRequestOptions<unknown>>('fromRequest')
   lane: z.string().min(1).optional(),
   now: callback<() => number>().default(() => Date.now),
 });
-
-const defaults: Record<PipelineName, { readonly batchSize: number; readonly lane: string }> = {
-  'market-data': { batchSize: 100, lane: 'market' },
-  'market-index-data': { batchSize: 100, lane: 'index' },
-  'historical-market-data': { batchSize: 50, lane: 'historical' },
-};
 
 /**
  * Emits one request as a delivery, for a pipeline to answer.
@@ -87,7 +82,7 @@ export function fromRequest<R extends Request<unknown>>(
   }
   return defer(async () => {
     const id = key ?? `run:${pipeline}:${randomUUID()}`;
-    const size = batchSize ?? defaults[pipeline].batchSize;
+    const size = batchSize ?? requestDefaults[pipeline].batchSize;
     const accepted = (await ledger?.accept({ key: id, pipeline, inputs, batchSize: size })) ?? {
       inputs,
       batchSize: size,
@@ -97,7 +92,7 @@ export function fromRequest<R extends Request<unknown>>(
       id,
       request,
       ...accepted,
-      lane: lane ?? defaults[pipeline].lane,
+      lane: lane ?? requestDefaults[pipeline].lane,
       signal: signal ?? new AbortController().signal,
       ack: async (completion: CompletionEvent) => publisher?.publish(completion),
       nack: (error: Error) => Promise.reject(error),
