@@ -27,6 +27,12 @@ export default defineConfig({
     unstubEnvs: true,
     unstubGlobals: true,
     reporters: reportFile === undefined ? ['default'] : ['default', ['json', { outputFile: reportFile }]],
-    coverage: { provider: 'v8', include: ['src/**/*.ts'], reporter: ['text', 'html'] },
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      reporter: ['text', 'html'],
+      // A little below what is reached, since platforms differ: what falls under it has lost a test.
+      thresholds: { lines: 97, statements: 96, functions: 96, branches: 90 },
+    },
   },
 });
