@@ -25,7 +25,6 @@ async function failing(change: (sink: FullSink) => FullSink): Promise<string[]> 
 }
 
 describe('sinkContract', () => {
-
   it.each<[string, (sink: FullSink) => FullSink, string]>([
     [
       'forgets what it stored',

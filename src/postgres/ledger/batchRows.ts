@@ -34,18 +34,44 @@ export function isResumable(outcome: Outcome<unknown, unknown>): boolean {
   return outcome.status === 'skipped' && outcome.reason === 'quota';
 }
 
+/** A whole row of the ledger but for its counts: the parameters of `recordEntry`, in their order. */
+export type LedgerEntry = readonly [
+  request: string,
+  index: number,
+  outcomes: string,
+  ok: number,
+  fresh: number,
+  failed: number,
+  skipped: number,
+  resumable: boolean,
+];
+
+const entryTypes = ['text', 'integer', 'jsonb', 'integer', 'integer', 'integer', 'integer', 'boolean'];
+
 /**
- * Inserts the key of a batch, or answers no row when it is there; waits for a transaction that has just inserted it. The
- * key's two parameters are numbered from `first`.
+ * The end of a statement that writes rows: inserts an entry with the counts of the common table expression `counts`
+ * (`written`, `inserted`, `unchanged`), or answers no row when its key is there; waits for a transaction that has just
+ * inserted it. The entry's parameters are numbered from `first`.
  */
-export function claimKey(ownSchema: string, first = 1): SQLQuery {
-  const values = sql.__dangerous__rawValue(`values ($${first}, $${first + 1})`);
-  return sql`insert into ${sql.ident(ownSchema, 'batches')} (request, number) ${values} on conflict do nothing returning true`;
+export function recordEntry(ownSchema: string, first: number): SQLQuery {
+  const entry = sql.__dangerous__rawValue(entryTypes.map((type, index) => `$${first + index}::${type}`).join(', '));
+  return sql`
+    insert into ${sql.ident(ownSchema, 'batches')}
+      (request, number, outcomes, ok, fresh, failed, skipped, resumable, inserted, updated, unchanged, transactions)
+    select ${entry}, inserted, written - inserted, unchanged, 1 from counts
+    on conflict do nothing returning true`;
+}
+
+/** Whether the key of an entry whose parameters are numbered from `first` is not there, as far as can be seen. */
+export function isUnrecorded(ownSchema: string, first: number): SQLQuery {
+  const key = sql.__dangerous__rawValue(`request = $${first}::text and number = $${first + 1}::integer`);
+  return sql`not exists (select from ${sql.ident(ownSchema, 'batches')} where ${key})`;
 }
 
 /** The statements on the rows of batches; `codec` is the sink's. */
 export interface BatchRows<I, T> {
-  /** Inserts the key alone and answers whether it was new. */
+  entry(key: BatchKey, outcomes: readonly Outcome<I, T>[]): LedgerEntry;
+  /** Inserts the key alone and answers whether it was new. Waits for a transaction that has just inserted it. */
   claim(queryable: Queryable, key: BatchKey): Promise<boolean>;
   read(queryable: Queryable, key: BatchKey): Promise<StoredBatch<I, T> | undefined>;
   /** As `read`; nobody else changes the row before the transaction ends. */
@@ -65,7 +91,9 @@ export function batchRows<I, T>(ownSchema: string, codec: LedgerCodec<I, T>): Ba
   const batches = sql.ident(ownSchema, 'batches');
   const select = sql`
     select number, outcomes::text as outcomes, resumable, inserted, updated, unchanged, transactions from ${batches}`;
-  const claim = statementOf(claimKey(ownSchema));
+  const claim = statementOf(
+    sql`insert into ${batches} (request, number) values ($1, $2) on conflict do nothing returning true`,
+  );
   const read = statementOf(sql`${select} where request = $1 and number = $2`);
   const lock = statementOf(sql`${select} where request = $1 and number = $2 for update`);
   const page = statementOf(sql`${select} where request = $1 and number > $2 order by number limit $3`);
@@ -87,18 +115,22 @@ export function batchRows<I, T>(ownSchema: string, codec: LedgerCodec<I, T>): Ba
     return row === undefined ? undefined : decode(row);
   };
 
+  const entry = ({ request, index }: BatchKey, outcomes: readonly Outcome<I, T>[]): LedgerEntry => {
+    const { ok, fresh, failed, skipped } = countOutcomes(outcomes);
+    const text = toStoredJson(outcomes.map((outcome) => encodeOutcome(outcome, codec)));
+    return [request, index, text, ok, fresh, failed, skipped, outcomes.some(isResumable)];
+  };
+
   return {
+    entry,
     claim: async (queryable, { request, index }) => (await runStatement(queryable, claim, [request, index])).length > 0,
     read: (queryable, key) => readWith(read, queryable, key),
     readLocked: (queryable, key) => readWith(lock, queryable, key),
     page: async (queryable, request, after, limit) =>
       (await runStatement<BatchRow>(queryable, page, [request, after, limit])).map(decode),
-    complete: (queryable, { request, index }, outcomes, counts) => {
-      const { ok, fresh, failed, skipped } = countOutcomes(outcomes);
-      const { inserted, updated, unchanged, transactions } = counts;
-      const text = toStoredJson(outcomes.map((outcome) => encodeOutcome(outcome, codec)));
-      const values = [request, index, text, ok, fresh, failed, skipped, outcomes.some(isResumable)];
-      return runForRow<WriteCounts>(queryable, complete, [...values, inserted, updated, unchanged, transactions]);
+    complete: (queryable, key, outcomes, { inserted, updated, unchanged, transactions }) => {
+      const values = [...entry(key, outcomes), inserted, updated, unchanged, transactions];
+      return runForRow<WriteCounts>(queryable, complete, values);
     },
   };
 }

@@ -1,4 +1,5 @@
 import { sql } from '@databases/pg';
+import type { SQLQuery } from '@databases/pg';
 import { z } from 'zod';
 import { defineOptions, port } from '../../model/defineOptions.ts';
 import type { Database } from '../connectDatabase.ts';
@@ -29,9 +30,14 @@ const requestsAtOnce = 1000;
 /** After so many days even an unusually patient sink asks again for a month that was not there. */
 const absentMonthDays = 90;
 
+/** After so many days without a booking a day or a month of a quota is over, wherever it began. */
+const quotaDays = 62;
+
 /**
  * Removes from the ledger the requests whose last activity is more than `retentionDays` days old, whatever their state:
- * accepting a request and storing one of its batches are activities. Resolves with the number of requests removed.
+ * accepting a request and storing one of its batches are activities. With them go the windows of credits that nobody has
+ * used for as long, and the quotas of days and months that have been over for a month. Resolves with the number of requests
+ * removed.
  *
  * The ledgers of sinks do this themselves, when they accept a request, at most once an hour. Rejects with a `SinkError`.
  *
@@ -58,14 +64,19 @@ export async function removeExpired(options: RemoveExpiredOptions): Promise<numb
 export async function removeSome(database: Database, retentionDays: number): Promise<number> {
   const statement = removal(database.ownSchema);
   const run = () =>
-    runForRow<{ removed: number }>(database.pool, statement, [retentionDays, requestsAtOnce, absentMonthDays]);
+    runForRow<{ removed: number }>(database.pool, statement, [
+      retentionDays,
+      requestsAtOnce,
+      absentMonthDays,
+      quotaDays,
+    ]);
   return (await withRetry(database, run)).removed;
 }
 
 function removal(ownSchema: string): ReturnType<typeof statementOf> {
-  const [requests, batches, months] = ['requests', 'batches', 'fetched_months'].map((name) =>
-    sql.ident(ownSchema, name),
-  );
+  const table = (name: string): SQLQuery => sql.ident(ownSchema, name);
+  const [requests, batches, months] = [table('requests'), table('batches'), table('fetched_months')];
+  const [slots, limits, days] = [table('quota_slots'), table('quota_limits'), table('quota_days')];
   return statementOf(sql`
     with expired as (
       select key from ${requests}
@@ -79,6 +90,15 @@ function removal(ownSchema: string): ReturnType<typeof statementOf> {
         stored_at < now() - $1::float8 * interval '1 day' and not exists (select from ${requests} where key = request))
     ), removed_months as (
       delete from ${months} where not present and fetched_at < now() - $3::float8 * interval '1 day'
+    ), removed_limits as (
+      delete from ${limits} where seen_at < now() - $1::float8 * interval '1 day'
+    ), removed_slots as (
+      -- Of windows that nobody uses any more, or not as far as here. Whoever comes back makes them again.
+      delete from ${slots} where free_at < now() - $1::float8 * interval '1 day' and not exists (
+        select from ${limits} as used where used.key = quota_slots.key and used.credits > quota_slots.slot
+          and seen_at >= now() - $1::float8 * interval '1 day')
+    ), removed_days as (
+      delete from ${days} where booked_at < now() - $4::float8 * interval '1 day'
     )
     select count(*)::integer as removed from removed`);
 }

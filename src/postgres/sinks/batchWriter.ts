@@ -9,7 +9,7 @@ import { inTransaction } from '../inTransaction.ts';
 import { isResumable } from '../ledger/batchRows.ts';
 import type { BatchKey, BatchRows, StoredBatch } from '../ledger/batchRows.ts';
 import { isRowError } from './rowErrors.ts';
-import type { OpenTable, SinkTable, Unit } from './sinkTable.ts';
+import type { OpenTable, SinkTable, Unit, Written } from './sinkTable.ts';
 import { isUnfinished, settleOutcomes, sortOut } from './sortOut.ts';
 import type { Failures, SortedOut } from './sortOut.ts';
 import { writeByHalves } from './writeUnits.ts';
@@ -24,23 +24,17 @@ export interface BatchWriterOptions<I, T> {
   readonly refuse: (input: I) => PipelineError | undefined;
 }
 
-/** Writes the rows of units, after the ledger's key when there is one. */
-type WriteUnits<I, T> = (
-  transaction: Transaction,
-  units: readonly Unit<I, T>[],
-  claim?: BatchKey,
-) => Promise<UnitsWritten>;
-
 interface Work<I, T> extends SortedOut<I, T> {
   readonly batch: Batch<I, T>;
-  readonly writeUnits: WriteUnits<I, T>;
-  readonly remember: (transaction: Transaction, units: readonly Unit<I, T>[]) => Promise<void>;
+  readonly open: OpenTable<I, T>;
+  /** Whether a row was refused before, so that those at fault have to be found. */
+  readonly careful: boolean;
 }
 
 const noneRefused: UnitsWritten['refused'] = new Map();
 
 /**
- * Makes `Sink.write`: the rows of a batch and its row in the ledger, in one transaction.
+ * Makes `Sink.write`: the rows of a batch and its entry in the ledger, in one transaction.
  *
  * First everything in one statement. Where the server refuses a row of it, the transaction is rolled back and another one
  * writes by halves, which finds the refused rows and costs more.
@@ -49,13 +43,12 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
   const { database, table, rows, refuse } = options;
 
   return async (batch: Batch<I, T>, { signal }: { readonly signal: AbortSignal }): Promise<WriteResult<I, T>> => {
-    const attempt = async (again: boolean): Promise<WriteResult<I, T>> => {
-      const open = await options.open(signal, again);
-      const writeUnits = again ? byHalves(open) : atOnce(open);
-      const remember: Work<I, T>['remember'] = async (transaction, units) => open.remember?.(transaction, units);
-      const work: Work<I, T> = { batch, ...sortOut(batch, table, open, refuse), writeUnits, remember };
-      if (batch.request === undefined && work.units.length === 0)
+    const attempt = async (careful: boolean): Promise<WriteResult<I, T>> => {
+      const open = await options.open(signal, careful);
+      const work: Work<I, T> = { batch, open, careful, ...sortOut(batch, table, open, refuse) };
+      if (batch.request === undefined && work.units.length === 0) {
         return resultOf(settle(work, work.failures), nothingWritten);
+      }
       return inTransaction(database, (transaction) => store(transaction, work), { signal });
     };
     try {
@@ -70,12 +63,12 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
     const { request, index } = work.batch;
     if (request === undefined) return storeRows(transaction, work);
     const key = { request, index };
-    return isUnfinished(work.batch) ? storeUnfinished(transaction, work, key) : storeBatch(transaction, work, key);
+    if (isUnfinished(work.batch)) return storeUnfinished(transaction, work, key);
+    return work.careful ? storeCarefully(transaction, work, key) : storeAtOnce(transaction, work, key);
   }
 
   async function storeRows(transaction: Transaction, work: Work<I, T>): Promise<WriteResult<I, T>> {
-    const written = await work.writeUnits(transaction, work.units);
-    await work.remember(transaction, keptUnits(work.units, written));
+    const written = await writeUnits(transaction, work, work.units);
     return resultOf(settle(work, failuresAfter(work.failures, written)), countsOf(written));
   }
 
@@ -90,10 +83,21 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
     return storeRows(transaction, work);
   }
 
-  async function storeBatch(transaction: Transaction, work: Work<I, T>, key: BatchKey): Promise<WriteResult<I, T>> {
-    const written = await work.writeUnits(transaction, work.units, key);
-    if (!written.claimed) return takeUp(transaction, work, key);
-    await work.remember(transaction, keptUnits(work.units, written));
+  async function storeAtOnce(transaction: Transaction, work: Work<I, T>, key: BatchKey): Promise<WriteResult<I, T>> {
+    const outcomes = settle(work, work.failures);
+    const written = await work.open.write(transaction, work.units, rows.entry(key, outcomes));
+    if (written.recorded) {
+      await work.open.remember?.(transaction, work.units);
+      return resultOf(outcomes, countsOf(written));
+    }
+    if (written.inserted + written.updated > 0) throw overtaken(key, 'was stored by another process at the same time');
+    return takeUp(transaction, work, key);
+  }
+
+  /** The key first, what it holds once it is known which rows were refused. */
+  async function storeCarefully(transaction: Transaction, work: Work<I, T>, key: BatchKey): Promise<WriteResult<I, T>> {
+    if (!(await rows.claim(transaction, key))) return takeUp(transaction, work, key);
+    const written = await writeUnits(transaction, work, work.units);
     const outcomes = settle(work, failuresAfter(work.failures, written));
     return resultOf(outcomes, await rows.complete(transaction, key, outcomes, countsOf(written)));
   }
@@ -101,13 +105,12 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
   /** The ledger has the batch: what it has is the truth, except for what the quota left over. */
   async function takeUp(transaction: Transaction, work: Work<I, T>, key: BatchKey): Promise<WriteResult<I, T>> {
     const stored = await rows.readLocked(transaction, key);
-    if (stored === undefined) throw vanished(key);
+    if (stored === undefined) throw overtaken(key, 'was removed from the ledger while it was written');
     if (!stored.resumable || stored.outcomes.length !== work.batch.outcomes.length) {
       return resultOf(stored.outcomes, stored.written);
     }
     const units = work.units.filter(({ indexes }) => indexes.some((index) => isLeftOver(stored, index)));
-    const written = await work.writeUnits(transaction, units);
-    await work.remember(transaction, keptUnits(units, written));
+    const written = await writeUnits(transaction, work, units);
     const settled = settle(work, failuresAfter(work.failures, written));
     const outcomes = stored.outcomes.map((outcome, index) =>
       isLeftOver(stored, index) ? (settled[index] ?? outcome) : outcome,
@@ -115,30 +118,28 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
     return resultOf(outcomes, await rows.complete(transaction, key, outcomes, countsOf(written)));
   }
 
+  /** The rows alone, and what is to be remembered besides. */
+  async function writeUnits(
+    transaction: Transaction,
+    { open, careful }: Work<I, T>,
+    units: readonly Unit<I, T>[],
+  ): Promise<UnitsWritten> {
+    if (units.length === 0) return { ...nothingWritten, recorded: true, refused: noneRefused };
+    const written = careful
+      ? await writeByHalves(transaction, table, open, units)
+      : { ...(await open.write(transaction, units)), refused: noneRefused };
+    await open.remember?.(transaction, keptUnits(units, written));
+    return written;
+  }
+
   function settle({ batch }: Work<I, T>, failures: Failures): Outcome<I, T>[] {
     return settleOutcomes(batch, table, failures);
-  }
-
-  function atOnce(open: OpenTable<I, T>): WriteUnits<I, T> {
-    return async (transaction, units, claim) => {
-      if (units.length === 0 && claim === undefined) return { ...nothingWritten, claimed: true, refused: noneRefused };
-      return { ...(await open.write(transaction, units, claim)), refused: noneRefused };
-    };
-  }
-
-  function byHalves(open: OpenTable<I, T>): WriteUnits<I, T> {
-    return async (transaction, units, claim) => {
-      if (claim !== undefined && !(await rows.claim(transaction, claim))) {
-        return { ...nothingWritten, claimed: false, refused: noneRefused };
-      }
-      return writeByHalves(transaction, table, open, units);
-    };
   }
 }
 
 const nothingWritten: WriteCounts = { inserted: 0, updated: 0, unchanged: 0, transactions: 0 };
 
-function countsOf({ inserted, updated, unchanged }: UnitsWritten): WriteCounts {
+function countsOf({ inserted, updated, unchanged }: Written): WriteCounts {
   return { inserted, updated, unchanged, transactions: 1 };
 }
 
@@ -166,8 +167,7 @@ function resultOf<I, T>(outcomes: readonly Outcome<I, T>[], counts: WriteCounts)
   return { inserted, updated, unchanged, transactions, failed, stored: outcomes };
 }
 
-/** Its row was there a statement ago: expired rows are being removed. */
-function vanished({ request, index }: BatchKey): SinkError {
-  const message = `batch ${index} of request ${request} was removed from the ledger while it was written`;
-  return new SinkError('database_unavailable', message, { retryable: true });
+/** Retryable: rolled back, and found in another state by the next attempt. */
+function overtaken({ request, index }: BatchKey, how: string): SinkError {
+  return new SinkError('database_unavailable', `batch ${index} of request ${request} ${how}`, { retryable: true });
 }

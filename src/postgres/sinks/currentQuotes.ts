@@ -17,6 +17,9 @@ interface FreshRow {
   readonly prices: readonly string[];
 }
 
+/** A century: what is longer may leave the range of PostgreSQL's timestamps. */
+const longestMs = 36_525 * 86_400_000;
+
 /** Makes `Sink.current` of a table of quotes: one statement for all inputs. */
 export function currentQuotes<I extends { readonly symbol: string }, T>(
   database: Database,
@@ -29,8 +32,8 @@ export function currentQuotes<I extends { readonly symbol: string }, T>(
     const asked = inputs.filter(
       ({ symbol }) => refuseSymbol(table.name, symbol, Number.POSITIVE_INFINITY) === undefined,
     );
-    if (asked.length === 0) return inputs.map(pending);
-    const values = [...table.key.map(({ of }) => textArray(asked.map(of))), maxAgeMs];
+    if (asked.length === 0 || maxAgeMs === 0) return inputs.map(pending);
+    const values = [...table.key.map(({ of }) => textArray(asked.map(of))), Math.min(maxAgeMs, longestMs)];
     const rows = await withRetry(database, () => runStatement<FreshRow>(database.pool, statement, values), { signal });
     const fresh = new Map(rows.map(({ position, prices }) => [asked[position - 1], decimals(prices)]));
     return inputs.map((input): Standing<I, T> => {

@@ -31,6 +31,11 @@ export interface MonthlyPriceSinkOptions {
 }
 
 const hourMs = 3_600_000;
+/** At most a century: what is longer may leave the range of PostgreSQL's timestamps. */
+const ageSchema = z
+  .number()
+  .min(0)
+  .max(36_525 * 24 * hourMs);
 
 const resolveOptions = defineOptions<MonthlyPriceSinkOptions>('monthlyPriceSink')({
   database: databaseSchema,
@@ -39,10 +44,7 @@ const resolveOptions = defineOptions<MonthlyPriceSinkOptions>('monthlyPriceSink'
     .number()
     .min(0)
     .default(6 * hourMs),
-  absentMonthMaxAgeMs: z
-    .number()
-    .min(0)
-    .default(30 * 24 * hourMs),
+  absentMonthMaxAgeMs: ageSchema.default(30 * 24 * hourMs),
   retentionDays: retentionDaysSchema,
 });
 

@@ -33,7 +33,7 @@ export function monthlyTable(database: Database, provider: string): SinkTable<Mo
       const remember = fetchedMonths(database, name, provider);
       return {
         check: ({ input, value }) => checkPrices(value.prices, shape, () => describe(input)),
-        write: (transaction, units, claim) => {
+        write: (transaction, units, entry) => {
           const rows = units.flatMap(rowsOf);
           const values = [
             textArray(rows.map(({ symbol }) => symbol)),
@@ -41,7 +41,7 @@ export function monthlyTable(database: Database, provider: string): SinkTable<Mo
             plainArray(rows.map(({ date }) => date)),
             plainArray(rows.map(({ price }) => price)),
           ];
-          return write(transaction, values, rows.length, claim);
+          return write(transaction, values, rows.length, entry);
         },
         remember,
       };

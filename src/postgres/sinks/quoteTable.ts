@@ -59,14 +59,14 @@ export function quoteTable<I, T>(database: Database, options: QuoteTableOptions<
           }
           return undefined;
         },
-        write: (transaction, units, claim) => {
+        write: (transaction, units, entry) => {
           const outcomes = units.map(({ outcome }) => outcome);
           const values = [
             ...key.map(({ of }) => textArray(outcomes.map(({ input }) => of(input)))),
             ...columns.map(({ of }) => plainArray(outcomes.map(({ value }) => of(value)))),
             plainArray(outcomes.map(ageMs)),
           ];
-          return write(transaction, values, units.length, claim);
+          return write(transaction, values, units.length, entry);
         },
       };
     },

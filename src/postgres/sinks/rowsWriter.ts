@@ -1,7 +1,7 @@
 import { sql } from '@databases/pg';
 import type { Queryable, SQLQuery } from '@databases/pg';
-import { claimKey } from '../ledger/batchRows.ts';
-import type { BatchKey } from '../ledger/batchRows.ts';
+import { isUnrecorded, recordEntry } from '../ledger/batchRows.ts';
+import type { LedgerEntry } from '../ledger/batchRows.ts';
 import { runForRow, statementOf } from '../ledger/statement.ts';
 import type { Written } from './sinkTable.ts';
 
@@ -9,9 +9,10 @@ import type { Written } from './sinkTable.ts';
 export const utcNow = sql`(statement_timestamp() at time zone 'UTC')`;
 
 interface CountsRow {
-  readonly claimed: boolean;
+  readonly recorded: boolean;
   readonly written: number;
   readonly inserted: number;
+  readonly unchanged: number;
 }
 
 /** Runs a write: `rows` is how many rows the values hold. */
@@ -19,29 +20,36 @@ export type RowsWriter = (
   queryable: Queryable,
   values: readonly unknown[],
   rows: number,
-  claim: BatchKey | undefined,
+  entry: LedgerEntry | undefined,
 ) => Promise<Written>;
 
 /**
- * Makes the statement that writes rows, alone and with the ledger's key: one round trip for both.
+ * Makes the statement that writes rows, alone and with their entry in the ledger: one round trip for both.
  *
  * `ctes` writes the common table expressions up to one named `written` that returns `inserted`, and writes nothing unless
- * its argument is true. That the key is inserted first is sure: `written` cannot start without knowing it. The values
- * are `$1` to `$<parameters>`.
+ * its argument is true. The values are `$1` to `$<parameters>`. Rows are not touched when the ledger has the entry's key
+ * already. When another transaction inserts it in this very moment, the entry meets it and is not recorded: then the rows
+ * must be rolled back.
  */
 export function rowsWriter(ownSchema: string, parameters: number, ctes: (allowed: SQLQuery) => SQLQuery): RowsWriter {
-  const counts = sql`count(*)::integer as written, count(*) filter (where inserted)::integer as inserted from written`;
-  const allowed = sql`exists (select from claimed)`;
-  const plain = statementOf(sql`with ${ctes(sql`true`)} select true as claimed, ${counts}`);
-  const claiming = statementOf(
-    sql`with claimed as (${claimKey(ownSchema, parameters + 1)}), ${ctes(allowed)} select ${allowed} as claimed, ${counts}`,
-  );
-  return async (queryable, values, rows, claim) => {
-    const { claimed, written, inserted } =
-      claim === undefined
-        ? await runForRow<CountsRow>(queryable, plain, values)
-        : await runForRow<CountsRow>(queryable, claiming, [...values, claim.request, claim.index]);
-    return { claimed, inserted, updated: written - inserted, unchanged: claimed ? Math.max(0, rows - written) : 0 };
+  const rowCount = sql.__dangerous__rawValue(`$${parameters + 1}::integer`);
+  const first = parameters + 2;
+  const withCounts = (allowed: SQLQuery): SQLQuery => sql`
+    with ${ctes(allowed)}, counts as (
+      select count(*)::integer as written, count(*) filter (where inserted)::integer as inserted,
+        greatest(0, ${rowCount} - count(*))::integer as unchanged
+      from written
+    )`;
+  const plain = statementOf(sql`${withCounts(sql`true`)} select true as recorded, counts.* from counts`);
+  const recording = statementOf(sql`
+    ${withCounts(isUnrecorded(ownSchema, first))}, recorded as (${recordEntry(ownSchema, first)})
+    select exists (select from recorded) as recorded, counts.* from counts`);
+  return async (queryable, values, rows, entry) => {
+    const { recorded, written, inserted, unchanged } =
+      entry === undefined
+        ? await runForRow<CountsRow>(queryable, plain, [...values, rows])
+        : await runForRow<CountsRow>(queryable, recording, [...values, rows, ...entry]);
+    return { recorded, inserted, updated: written - inserted, unchanged };
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Queryable } from '@databases/pg';
 import type { PipelineError } from '../../model/errors.ts';
 import type { OkOutcome } from '../../model/outcome.ts';
-import type { BatchKey } from '../ledger/batchRows.ts';
+import type { LedgerEntry } from '../ledger/batchRows.ts';
 import type { LedgerCodec } from '../ledger/outcomeCodec.ts';
 import type { OpenShape } from './openShape.ts';
 
@@ -14,8 +14,8 @@ export interface Unit<I, T> {
 
 /** What became of the rows of some units. */
 export interface Written {
-  /** Whether the ledger's key was new; true when none was asked for. */
-  readonly claimed: boolean;
+  /** Whether the ledger took the entry; true when there was none. */
+  readonly recorded: boolean;
   readonly inserted: number;
   readonly updated: number;
   readonly unchanged: number;
@@ -40,10 +40,10 @@ export interface OpenTable<I, T> {
   /** Why the table cannot hold a value, found before asking the database. */
   check(outcome: OkOutcome<I, T>): PipelineError | undefined;
   /**
-   * Writes units in the order of their keys, in one statement. With a ledger key, that is inserted first, and nothing
-   * is written when it was there.
+   * Writes units in the order of their keys, and their ledger entry when there is one, in one statement. When the entry
+   * was not recorded and rows were written, they must be rolled back.
    */
-  write(transaction: Queryable, units: readonly Unit<I, T>[], claim?: BatchKey): Promise<Written>;
+  write(transaction: Queryable, units: readonly Unit<I, T>[], entry?: LedgerEntry): Promise<Written>;
   /** What is to be remembered besides the rows, in the same transaction. */
   remember?(transaction: Queryable, units: readonly Unit<I, T>[]): Promise<void>;
 }

@@ -9,7 +9,7 @@ export interface UnitsWritten extends Written {
   readonly refused: ReadonlyMap<Unit<unknown, unknown>, PipelineError>;
 }
 
-const nothing: UnitsWritten = { claimed: true, inserted: 0, updated: 0, unchanged: 0, refused: new Map() };
+const nothing: UnitsWritten = { recorded: true, inserted: 0, updated: 0, unchanged: 0, refused: new Map() };
 
 /**
  * Writes units by halves, each under a savepoint, until only those are left that the server refuses by themselves: the
@@ -34,7 +34,7 @@ export async function writeByHalves<I, T>(
   const left = await writeByHalves(transaction, table, open, units.slice(0, middle));
   const right = await writeByHalves(transaction, table, open, units.slice(middle));
   return {
-    claimed: true,
+    recorded: true,
     inserted: left.inserted + right.inserted,
     updated: left.updated + right.updated,
     unchanged: left.unchanged + right.unchanged,

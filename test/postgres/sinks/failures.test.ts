@@ -16,34 +16,31 @@ const rowsOf = async ({ pool, schema }: Database): Promise<unknown[]> =>
 
 const one = (symbol: string, price = '1') => ok(asset(symbol), quote(asset(symbol), price));
 
-/** Ends the session that runs the statement, as a restart of the server would; once. */
-async function breakOnce(
-  { pool, schema, ownSchema }: Database,
-  table: 'market_data' | 'batches',
-  when: string,
-): Promise<void> {
-  const name = table === 'batches' ? sql.ident(ownSchema, table) : sql.ident(schema, table);
-  const [broken, trap] = [sql.ident(ownSchema, 'broken'), sql.ident(ownSchema, 'break_once')];
+/** Ends the session that commits the first ledger entry, as a restart of the server would. Answers how often one was tried. */
+async function breakFirstCommit({ pool, ownSchema }: Database): Promise<() => Promise<unknown>> {
+  const [attempts, trap] = [sql.ident(ownSchema, 'attempts'), sql.ident(ownSchema, 'break_first')];
   // A sequence, because what a rolled back transaction has taken from it stays taken.
-  await pool.query(sql`create sequence ${broken}`);
+  await pool.query(sql`create sequence ${attempts}`);
   await pool.query(sql`
     create function ${trap}() returns trigger language plpgsql as ${sql.__dangerous__rawValue(`$$
     begin
-      if nextval('"${ownSchema}".broken') = 1 then perform pg_terminate_backend(pg_backend_pid()); end if;
+      if nextval('"${ownSchema}".attempts') = 1 then perform pg_terminate_backend(pg_backend_pid()); end if;
       return null;
     end $$`)}`);
   await pool.query(sql`
-    create constraint trigger break_once after ${sql.__dangerous__rawValue(when)} on ${name}
+    create constraint trigger break_first after insert on ${sql.ident(ownSchema, 'batches')}
     deferrable initially deferred for each row execute function ${trap}()`);
+  return async () => pool.query(sql`select last_value::integer as attempts from ${attempts}`);
 }
 
 describe('a database that fails', () => {
   it('writes the whole batch again when the connection breaks before it is committed', async () => {
     await using database = track(await openTestDatabase({ shape: 'S1', migrated: true }));
-    await breakOnce(database, 'batches', 'update');
+    const attempts = await breakFirstCommit(database);
     const sink = marketDataSink({ database });
     const { inserted, failed, stored } = await sink.write(batchOf([one('A'), one('B')], 'broken'), call);
     expect([inserted, failed, stored?.map(({ status }) => status)]).toEqual([2, [], ['ok', 'ok']]);
+    expect(await attempts()).toEqual([{ attempts: 2 }]);
     expect(await rowsOf(database)).toHaveLength(2);
   });
 

@@ -211,6 +211,9 @@ describe.each(shapes)('on shape %s', (shape) => {
       }
       await set(sql`${utc} + interval '30 s'`);
       expect(await states()).toEqual(['fresh', 'fresh', 'pending', 'fresh']);
+      const anyAge = { ...call, maxAgeMs: Number.MAX_SAFE_INTEGER };
+      expect(await sink.current([asset('A')], anyAge)).toMatchObject([{ status: 'fresh' }]);
+      expect(await sink.current([asset('A')], { ...call, maxAgeMs: 0 })).toMatchObject([{ status: 'pending' }]);
       await database.pool.query(sql`update ${table('market_data')} set high = null`);
       expect(await states()).toEqual(['pending', 'pending', 'pending', 'pending']);
     });
