@@ -15,6 +15,13 @@ export interface ReportProgressOptions {
   publisher?: Publisher<ProgressEvent> | undefined;
   /** How many batches there will be. Default: not known; events then carry no total and no estimate. */
   totalBatches?: number | undefined;
+  /** How many inputs there are in all batches. Default: not known; no forecast is made. */
+  totalInputs?: number | undefined;
+  /**
+   * When that many more credits will have been granted, mostly by `fetcher.estimate`: for `waitingUntil`, and for `etaMs` when
+   * credits are what the request waits for. Default: none; estimates go by the speed so far.
+   */
+  forecast?: ((credits: number) => Date | undefined) | undefined;
   /** When the request was accepted. Default: the time of the subscription. */
   acceptedAt?: Date | undefined;
   /** Most events on their way to the publisher; one more is dropped. Default: 100. */
@@ -29,6 +36,8 @@ const resolveOptions = defineOptions<ReportProgressOptions>('reportProgress')({
   request: z.string().min(1),
   publisher: port<Publisher<ProgressEvent>>('a publisher', 'publish').optional(),
   totalBatches: z.int().min(0).optional(),
+  totalInputs: z.int().min(0).optional(),
+  forecast: callback<(credits: number) => Date | undefined>().optional(),
   acceptedAt: z.date().optional(),
   maxInFlight: z.int().min(1).default(100),
   onError: callback<(error: PipelineError) => void>().optional(),
@@ -38,7 +47,8 @@ const resolveOptions = defineOptions<ReportProgressOptions>('reportProgress')({
 /**
  * Passes batches on unchanged and publishes one progress event for each, best effort.
  *
- * A publisher that fails or is slow neither fails nor delays anything: batches and completion never wait for it, and
+ * There is one event per batch, none while a batch waits: whoever wants to see that takes the `waiting` events of
+ * `throttledFetch`. A publisher that fails or is slow neither fails nor delays anything: batches and completion never wait for it, and
  * beyond `maxInFlight` events are dropped. `ok` of an event counts what was written or fresh, `failed` the rest. Events
  * on their way when the stream completes, fails or is unsubscribed still go out; none is published after that.
  *
@@ -99,36 +109,62 @@ function publishError({ requestId, batch }: ProgressEvent, what: string, cause?:
   return new PublishError(`progress of batch ${batch} of request ${requestId} ${what}`, { cause });
 }
 
-interface Run {
-  readonly request: string;
-  readonly totalBatches?: number | undefined;
-  readonly acceptedAt?: Date | undefined;
+type Run = Pick<ReportProgressOptions, 'request' | 'totalBatches' | 'totalInputs' | 'forecast' | 'acceptedAt'> & {
   readonly now: () => number;
-}
+};
 
 /** Counts the batches of one subscription. */
-function progressFrom({
-  request,
-  totalBatches,
-  acceptedAt,
-  now,
-}: Run): (batch: Batch<unknown, unknown>) => ProgressEvent {
+function progressFrom(run: Run): (batch: Batch<unknown, unknown>) => ProgressEvent {
+  const { request, totalBatches, acceptedAt, now } = run;
   const startedAt = now();
+  const creditsLeft = creditsLeftOf(run);
   let done = 0;
-  return ({ index, outcomes }) => {
+  return (batch) => {
     done += 1;
-    const { ok, fresh, failed, skipped } = countOutcomes(outcomes);
+    const { ok, fresh, failed, skipped } = countOutcomes(batch.outcomes);
     const at = now();
     // The speed is that of this run: a request that was taken up again has an acceptance long ago.
-    const estimate = (total: number) => Math.max(0, Math.round(((at - startedAt) / done) * (total - done)));
+    const atThisSpeed = ((at - startedAt) / done) * ((totalBatches ?? 0) - done);
+    const wait = waitFor(creditsLeft(batch), run, at);
     return {
       requestId: request,
-      batch: index + 1,
+      batch: batch.index + 1,
       ...(totalBatches === undefined ? {} : { totalBatches }),
       ok: ok + fresh,
       failed: failed + skipped,
-      elapsedMs: Math.max(0, Math.round(at - (acceptedAt?.getTime() ?? startedAt))),
-      ...(totalBatches === undefined ? {} : { etaMs: estimate(totalBatches) }),
+      elapsedMs: atLeastZero(at - (acceptedAt?.getTime() ?? startedAt)),
+      ...(totalBatches === undefined ? {} : { etaMs: atLeastZero(wait?.etaMs ?? atThisSpeed) }),
+      ...(wait?.until && { waitingUntil: wait.until.toISOString() }),
     };
   };
+}
+
+/** How many credits the inputs that are not done yet will take, if they take as many as those that were fetched so far. */
+function creditsLeftOf({ totalInputs = 0 }: Run): (batch: Batch<unknown, unknown>) => number {
+  let left = totalInputs;
+  let fetched = 0;
+  let credits = 0;
+  return ({ outcomes, calls = [] }) => {
+    left -= outcomes.length;
+    // A batch without calls, from the ledger perhaps, says nothing of the price of others.
+    if (calls.length > 0) fetched += outcomes.length;
+    for (const call of calls) credits += call.credits;
+    return fetched === 0 ? 0 : Math.ceil((Math.max(0, left) * credits) / fetched);
+  };
+}
+
+/** What waiting for credits makes of the rest; undefined when there is none to wait for. */
+function waitFor(
+  credits: number,
+  { forecast }: Run,
+  at: number,
+): { etaMs: number; until: Date | undefined } | undefined {
+  const doneAt = credits === 0 ? undefined : forecast?.(credits);
+  if (doneAt === undefined || doneAt.getTime() <= at) return undefined;
+  const next = forecast?.(1);
+  return { etaMs: doneAt.getTime() - at, until: next !== undefined && next.getTime() > at ? next : undefined };
+}
+
+function atLeastZero(milliseconds: number): number {
+  return Math.max(0, Math.round(milliseconds));
 }

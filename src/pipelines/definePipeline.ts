@@ -56,9 +56,16 @@ function freshIn<I, T>(sink: Sink<I, T>, maxAgeMs: number): ThrottledFetchOption
 }
 
 /** What the progress events of a request say of it. */
-export function progressOf(
-  delivery: Delivery<Request<unknown>, unknown>,
-): Pick<ReportProgressOptions, 'request' | 'acceptedAt' | 'totalBatches'> {
-  const { id, request, acceptedAt, inputs, batchSize } = delivery;
-  return { request: request.requestId ?? id, acceptedAt, totalBatches: Math.ceil(inputs.length / batchSize) };
+export function progressOf<I>(
+  delivery: Delivery<Request<unknown>, I>,
+  fetcher: Fetcher<I, unknown>,
+): Pick<ReportProgressOptions, 'request' | 'acceptedAt' | 'totalBatches' | 'totalInputs' | 'forecast'> {
+  const { id, request, acceptedAt, inputs, batchSize, lane } = delivery;
+  return {
+    request: request.requestId ?? id,
+    acceptedAt,
+    totalBatches: Math.ceil(inputs.length / batchSize),
+    totalInputs: inputs.length,
+    forecast: (ahead) => fetcher.estimate?.([], { lane, request: id, ahead }).doneAt,
+  };
 }

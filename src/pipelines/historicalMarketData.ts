@@ -27,7 +27,7 @@ export function historicalMarketData(
         planBatch({ sink, maxAgeMs, request, signal, events }),
         throttledFetch({ fetcher, concurrency, lane, request, signal, settle, events }),
         writeTo({ sink, events }),
-        reportProgress({ publisher: progress, ...progressOf(delivery) }),
+        reportProgress({ publisher: progress, ...progressOf(delivery, fetcher) }),
         summarize(),
       );
     },

@@ -24,7 +24,7 @@ export function marketIndexData(
         planBatch({ sink, maxAgeMs, request, signal, events }),
         throttledFetch({ fetcher, concurrency, lane, request, signal, settle, events }),
         writeTo({ sink, events }),
-        reportProgress({ publisher: progress, ...progressOf(delivery) }),
+        reportProgress({ publisher: progress, ...progressOf(delivery, fetcher) }),
         summarize(),
       );
     },

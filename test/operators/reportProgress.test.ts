@@ -167,3 +167,49 @@ describe('reportProgress, the events', () => {
     expect(bus.events).toMatchObject([{ elapsedMs: 0, etaMs: 0 }]);
   });
 });
+
+describe('reportProgress, waiting for credits', () => {
+  const call = { provider: 'p', inputs: 2, credits: 2, durationMs: 1, result: 'ok' };
+  const fetched = (index: number): Batch<string, number> => ({
+    ...batchOf(index),
+    calls: [call, { ...call, inputs: 1, credits: 4 }],
+  });
+  const report = async (source: readonly Batch<string, number>[], options: Omit<ReportProgressOptions, 'request'>) => {
+    const bus = memoryBus<ProgressEvent>();
+    let time = 10_000;
+    const now = () => (time += 100);
+    await lastValueFrom(from(source).pipe(stage({ publisher: bus, totalBatches: 3, totalInputs: 9, now, ...options })));
+    for (const event of bus.events) expect(progressEventSchema.parse(event)).toEqual(event);
+    return bus.events.map(({ etaMs, waitingUntil }) => [etaMs, waitingUntil]);
+  };
+
+  it('forecasts the rest, at the price of what was fetched so far', async () => {
+    const forecast = vi.fn((credits: number) => new Date(20_000 + credits));
+    expect(await report([fetched(0), fetched(1), fetched(2)], { forecast })).toEqual([
+      [9_812, '1970-01-01T00:00:20.001Z'],
+      [9_706, '1970-01-01T00:00:20.001Z'],
+      [0, undefined],
+    ]);
+    expect(forecast.mock.calls).toEqual([[12], [1], [6], [1]]);
+  });
+
+  it('takes no batch of the ledger for free', async () => {
+    const forecast = vi.fn((credits: number) => new Date(20_000 + credits));
+    expect(await report([batchOf(0), fetched(1)], { forecast })).toEqual([
+      [200, undefined],
+      [9_706, '1970-01-01T00:00:20.001Z'],
+    ]);
+  });
+
+  it('names no time to go on where some credits are there', async () => {
+    const forecast = (credits: number) => new Date(10_000 + credits * 100);
+    expect(await report([fetched(0)], { forecast })).toEqual([[1_000, undefined]]);
+  });
+
+  it.each<[string, ReportProgressOptions['forecast']]>([
+    ['credits are no bound', () => new Date(0)],
+    ['nobody can tell', () => undefined],
+  ])('goes by the speed so far where %s', async (_, forecast) => {
+    expect(await report([fetched(0)], { forecast })).toEqual([[200, undefined]]);
+  });
+});

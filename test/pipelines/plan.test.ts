@@ -2,9 +2,11 @@ import { lastValueFrom } from 'rxjs';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { creditLimiter, type CreditLimiterOptions } from '../../src/limits/creditLimiter.ts';
 import { limited } from '../../src/limits/limited.ts';
+import { memoryBus } from '../../src/memory/memoryBus.ts';
 import { memorySink, type MemorySink } from '../../src/memory/memorySink.ts';
 import { OptionsError, PipelineError, RequestError, SinkError } from '../../src/model/errors.ts';
-import type { Fetcher, Sink } from '../../src/model/ports.ts';
+import type { ProgressEvent } from '../../src/model/events/progress.ts';
+import type { Fetcher, Publisher, Sink } from '../../src/model/ports.ts';
 import type { Asset, Quote } from '../../src/model/records.ts';
 import type { RunEvent } from '../../src/model/runEvents.ts';
 import { parseMarketDataRequest, type MarketDataRequest } from '../../src/model/requests/marketDataRequest.ts';
@@ -32,10 +34,11 @@ interface Run {
   readonly request: MarketDataRequest;
   readonly key?: string;
   readonly signal?: AbortSignal;
+  readonly progress?: Publisher<ProgressEvent>;
 }
 
 /** Runs the request on the virtual clock; answers the time it took and the calls it made. */
-async function run({ fetcher, sink }: ReturnType<typeof open>, { request, key, signal }: Run) {
+async function run({ fetcher, sink }: ReturnType<typeof open>, { request, key, signal, progress }: Run) {
   const startedAt = Date.now();
   const calls: number[] = [];
   const events = {
@@ -45,7 +48,7 @@ async function run({ fetcher, sink }: ReturnType<typeof open>, { request, key, s
   };
   const deliveries = fromRequest(request, { key, signal, ledger: key === undefined ? undefined : sink.ledger });
   let isDone = false;
-  const completed = lastValueFrom(deliveries.pipe(marketData({ fetcher, sink, events }))).finally(
+  const completed = lastValueFrom(deliveries.pipe(marketData({ fetcher, sink, events, progress }))).finally(
     () => (isDone = true),
   );
   while (!isDone) await vi.advanceTimersByTimeAsync(100);
@@ -197,6 +200,20 @@ describe('plan, what goes wrong', () => {
     await expect(plan(requestOf(1), options)).rejects.toThrow(OptionsError);
     await expect(plan(requestOf(1), options)).rejects.toThrow(/^plan: fetcher: expected a fetcher/);
   });
+});
+
+it('is what the progress of the run says later, to a window', async () => {
+  const opened = open({ credits: 55 });
+  const progress = memoryBus<ProgressEvent>();
+  const { tookMs } = await run(opened, { request: requestOf(1_000), progress });
+  expect(progress.events).toHaveLength(10);
+  for (const { elapsedMs, etaMs = NaN, waitingUntil } of progress.events.slice(0, -1)) {
+    // What calls of the next batches have fetched already is not known.
+    expect(Math.abs(elapsedMs + etaMs - tookMs)).toBeLessThan(61_000);
+    expect(waitingUntil).toMatch(/^2026-11-24T14:\d\d:\d\d\.\d{3}Z$/);
+  }
+  expect(progress.events.at(-1)).toMatchObject({ etaMs: 0 });
+  expect(progress.events.at(-1)).not.toHaveProperty('waitingUntil');
 });
 
 it('plans in the memory of one batch', async () => {

@@ -13,8 +13,13 @@ export interface ProgressEvent {
   readonly failed: number;
   /** Since the request was accepted. */
   readonly elapsedMs: number;
-  /** Until the last batch, at the speed so far. Missing when the number of batches is not known. */
+  /**
+   * Until the last batch: by the limiter's forecast when the request has to wait for credits, otherwise at the speed so far.
+   * Missing when the number of batches is not known.
+   */
   readonly etaMs?: number | undefined;
+  /** When the request waits for credits: the time it expects to go on, as ISO 8601 in UTC. */
+  readonly waitingUntil?: string | undefined;
 }
 
 /** The schema of `ProgressEvent`. */
@@ -26,4 +31,5 @@ export const progressEventSchema = z.object({
   failed: z.int().min(0),
   elapsedMs: z.int().min(0),
   etaMs: z.int().min(0).optional(),
+  waitingUntil: z.iso.datetime().optional(),
 }) satisfies z.ZodType<ProgressEvent>;
