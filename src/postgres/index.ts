@@ -17,6 +17,10 @@ export type { TableSink } from './sinks/tableSink.ts';
 export { postgresLedger, type PostgresLedgerOptions } from './ledger/postgresLedger.ts';
 export { removeExpired, type RemoveExpiredOptions } from './ledger/removeExpired.ts';
 
+// Quotas that several processes share, for `creditLimiter`.
+export { postgresQuotaStore, type PostgresQuotaStoreOptions } from './limits/postgresQuotaStore.ts';
+export { postgresWindow, type PostgresWindowOptions } from './limits/postgresWindow.ts';
+
 // Sources.
 export { fromTable, type FromTableItemOptions, type FromTableOptions, type TableRow } from './fromTable.ts';
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { checkTables } from '../../src/postgres/checkTables.ts';
 import { connectDatabase } from '../../src/postgres/connectDatabase.ts';
 import { freePort } from '../../src/postgres/embedded/freePort.ts';
+import { migrations } from '../../src/postgres/migrations/index.ts';
 import { createUser, openTestDatabase, shapes } from '../support/postgres.ts';
 import { track } from '../support/track.ts';
 
@@ -25,7 +26,9 @@ describe('checkTables', () => {
       ),
     );
     await expect(checkTables(database)).rejects.toMatchObject(
-      notReady(`schema "${database.ownSchema}" is at version 0 of 1: run \`fintrack-pipelines migrate\``),
+      notReady(
+        `schema "${database.ownSchema}" is at version 0 of ${migrations.length}: run \`fintrack-pipelines migrate\``,
+      ),
     );
   });
 

@@ -1,5 +1,9 @@
 import { createLedger } from './0001-ledger.ts';
+import { createQuota } from './0002-quota.ts';
 import type { Migration } from './migration.ts';
 
 /** All of them, by number. */
-export const migrations: readonly Migration[] = [{ number: 1, name: 'ledger', create: createLedger }];
+export const migrations: readonly Migration[] = [
+  { number: 1, name: 'ledger', create: createLedger },
+  { number: 2, name: 'quota', create: createQuota },
+];

@@ -1,0 +1,174 @@
+import { sql } from '@databases/pg';
+import { describe, expect, it, vi } from 'vitest';
+import type { SharedWindow } from '../../../src/model/quotaPorts.ts';
+import { connectDatabase } from '../../../src/postgres/connectDatabase.ts';
+import type { Database } from '../../../src/postgres/connectDatabase.ts';
+import { postgresWindow } from '../../../src/postgres/limits/postgresWindow.ts';
+import { administrate, createUser, openTestDatabase } from '../../support/postgres.ts';
+import type { TestDatabase } from '../../support/postgres.ts';
+import { deferred } from '../../support/deferred.ts';
+import { track } from '../../support/track.ts';
+import { clockAt, holdMs, openWindow, take, taken, want } from './windowTools.ts';
+
+const key = { provider: 'twelve-data', apiKey: 'some-api-key' };
+
+/** A database whose slots nobody can touch until `unlock`. */
+async function lockSlots(database: TestDatabase) {
+  const [locked, unlocked] = [deferred(), deferred()];
+  const done = database.pool.tx(async (transaction) => {
+    await transaction.query(sql`lock table ${sql.ident(database.ownSchema, 'quota_slots')} in access exclusive mode`);
+    locked.resolve();
+    await unlocked.promise;
+  });
+  await locked.promise;
+  const unlock = async (): Promise<void> => {
+    unlocked.resolve();
+    await done;
+  };
+  return track({ unlock }, unlock);
+}
+
+/** The same schemas by connections of another name. */
+function connectAgain({ url, schema, ownSchema }: TestDatabase, applicationName: string): Database {
+  return connectDatabase({ url, schema, ownSchema, applicationName });
+}
+
+/** Resolves once a statement of the database waits for a lock. */
+async function somebodyWaits({ pool }: TestDatabase, applicationName: string): Promise<void> {
+  const waiting = sql`select 1 from pg_stat_activity where application_name = ${applicationName} and wait_event_type = 'Lock'`;
+  while (((await pool.query(waiting)) as unknown[]).length === 0);
+}
+
+/** Asks again until all credits are free: the clock stands still, so that only what is given back is. */
+async function takesAll(window: SharedWindow): Promise<number> {
+  for (;;) {
+    const credits = await taken(window, 8, { min: 8 });
+    if (credits > 0) return credits;
+  }
+}
+
+describe('postgresWindow without its database', () => {
+  it('grants nothing, and says whether to try again', async () => {
+    await using gone = track(connectDatabase({ url: 'postgres://nobody:secret@127.0.0.1:1/none' }));
+    await using empty = track(await openTestDatabase());
+    const failing = postgresWindow({ database: gone, ...key, credits: 8 }).take(want(1));
+    await expect(failing).rejects.toMatchObject({ name: 'SinkError', code: 'database_unavailable', retryable: true });
+    await expect(failing).rejects.not.toThrow(/secret|some-api-key/);
+    await expect(openWindow(empty, clockAt()).take(want(1))).rejects.toMatchObject({
+      code: 'database_not_ready',
+      retryable: false,
+      message: expect.stringContaining('run `fintrack-pipelines migrate`') as string,
+    });
+  });
+
+  it('names the right that is missing, and needs no other than those that are documented', async () => {
+    await using admin = track(await openTestDatabase({ migrated: true }));
+    await using user = track(await createUser(admin));
+    const { schema, ownSchema } = admin;
+    await using database = track(connectDatabase({ url: user.url, schema, ownSchema }));
+    const window = postgresWindow({ database, ...key, credits: 8 });
+    const [own, name] = [sql.ident(ownSchema), sql.ident(user.name)];
+    await admin.pool.query(sql`grant usage on schema ${own} to ${name}`);
+    await expect(window.take(want(1))).rejects.toMatchObject({
+      code: 'database_not_ready',
+      message: expect.stringMatching(/permission denied for table quota_\w+ for user .*: grant it/) as string,
+    });
+    await admin.pool.query(sql`grant select, insert, update, delete on all tables in schema ${own} to ${name}`);
+    const grant = await take(window, 8);
+    await window.release(grant, 1);
+    await window.settle(grant, 0);
+  });
+
+  it('gives up after its time limit, and gives back what is granted later', async () => {
+    const applicationName = 'slow window';
+    await using database = track(await openTestDatabase({ migrated: true, poolSize: 4 }));
+    await using other = track(connectAgain(database, applicationName));
+    const clock = clockAt();
+    const slow = openWindow(other, clock, { timeoutMs: 50 });
+    const patient = openWindow(database, clock);
+    await patient.release(await take(patient, 8), 8);
+    await using slots = await lockSlots(database);
+    await expect(slow.take(want(8))).rejects.toMatchObject({
+      code: 'database_unavailable',
+      retryable: true,
+      message: expect.stringContaining('did not answer within 50 ms') as string,
+    });
+    await somebodyWaits(database, applicationName);
+    await slots.unlock();
+    expect(await takesAll(patient)).toBe(8);
+  });
+
+  it('rejects at once when aborted, and gives back what is granted all the same', async () => {
+    const applicationName = 'aborted window';
+    await using database = track(await openTestDatabase({ migrated: true, poolSize: 4 }));
+    await using other = track(connectAgain(database, applicationName));
+    const clock = clockAt();
+    const aborted = openWindow(other, clock);
+    const patient = openWindow(database, clock);
+    await patient.release(await take(patient, 8), 8);
+    await using slots = await lockSlots(database);
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const taking = aborted.take(want(8, { signal: controller.signal }));
+    await somebodyWaits(database, applicationName);
+    controller.abort(reason);
+    await expect(taking).rejects.toBe(reason);
+    await expect(aborted.take(want(8, { signal: controller.signal }))).rejects.toBe(reason);
+    await slots.unlock();
+    expect(await takesAll(patient)).toBe(8);
+  });
+
+  it('grants again after its connection was cut, and takes the grant for lost that was under way', async () => {
+    const applicationName = 'cut window';
+    await using database = track(await openTestDatabase({ migrated: true, poolSize: 4 }));
+    await using other = track(connectAgain(database, applicationName));
+    const window = openWindow(other, clockAt());
+    await window.release(await take(window, 8), 8);
+    await using slots = await lockSlots(database);
+    const taking = window.take(want(8));
+    taking.catch(() => undefined);
+    await somebodyWaits(database, applicationName);
+    await administrate(
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = '${applicationName}'`,
+    );
+    await expect(taking).rejects.toMatchObject({ code: 'database_unavailable', retryable: true });
+    await slots.unlock();
+    expect(await takesAll(window)).toBe(8);
+  });
+
+  it('gives back a grant that took too much of its hold, because its call might outlast it', async () => {
+    await using database = track(await openTestDatabase({ migrated: true }));
+    const window = openWindow(database, clockAt());
+    await window.release(await take(window, 8), 8);
+    const now = vi.spyOn(performance, 'now');
+    now.mockReturnValueOnce(0).mockReturnValue(holdMs / 20 + 1);
+    expect(await window.take(want(8))).toEqual({ retryInMs: 250 });
+    now
+      .mockReset()
+      .mockReturnValueOnce(0)
+      .mockReturnValue(holdMs / 20);
+    expect(await taken(window, 8)).toBe(8);
+    now.mockRestore();
+  });
+
+  it('settles and gives back later when the server is away for a moment', async () => {
+    await using database = track(await openTestDatabase({ migrated: true }));
+    const clock = clockAt();
+    const window = openWindow(database, clock);
+    const grant = await take(window, 8);
+    const { query } = database.pool;
+    const cut = new Error('Connection terminated unexpectedly');
+    const spy = vi.spyOn(database.pool, 'query');
+    // Both times the statement was run: the answer is lost, and it is run again.
+    for (const tell of [() => window.release(grant, 3), () => window.settle(grant, 10)]) {
+      spy.mockImplementationOnce(async (statement: unknown) => {
+        await (query as (statement: unknown) => Promise<unknown>).call(database.pool, statement);
+        throw cut;
+      });
+      await tell();
+    }
+    expect(await taken(window, 8)).toBe(3);
+    clock.ms += 10;
+    expect(await taken(window, 8)).toBe(5);
+  });
+});
