@@ -25,7 +25,15 @@ export { mergeMapBounded, type MergeMapBoundedOptions } from './flow/mergeMapBou
 export type { Pull, PullFactory } from './flow/pull.ts';
 
 // Limits.
-export { creditLimiter, type CreditLimiter, type CreditLimiterOptions } from './limits/creditLimiter.ts';
+export {
+  creditLimiter,
+  type CreditLimiter,
+  type CreditLimiterOptions,
+  type CreditQuota,
+} from './limits/creditLimiter.ts';
+export { jsonFileStore, type JsonFileStoreOptions } from './limits/quotas/jsonFileStore.ts';
+export { memoryQuotaStore } from './limits/quotas/memoryQuotaStore.ts';
+export type { QuotaPeriod } from './limits/quotas/quotaPeriod.ts';
 export { limited, type LimitedOptions } from './limits/limited.ts';
 
 // Providers.

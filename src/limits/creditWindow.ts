@@ -1,9 +1,8 @@
 import { OptionsError } from '../model/errors.ts';
 import type { QuotaSeen } from '../model/ports.ts';
+import { marginMs } from './credits/creditSource.ts';
 import { SlidingMaximum } from './slidingMaximum.ts';
 
-/** Timers may fire a millisecond early, and clocks round: a credit is kept this much longer than the window. */
-const marginMs = 2;
 /**
  * What others spent is kept back this much longer than a window (a second window at most): our own credits are free again
  * just when the answer that told of them is a window old, and the next answers need time to tell anew.
@@ -123,13 +122,25 @@ export class CreditWindow {
     return Infinity;
   }
 
-  /** When that many credits, more than a window holds perhaps, will have been granted at the earliest. */
-  forecast(credits: number, at: number, roundTripMs: number): number {
-    const perRound = Math.max(1, this.capacity - this.#others.value(at));
+  /**
+   * When that many credits, more than a window holds perhaps, will have been granted at the earliest, if `reserve` credits
+   * have to stay free.
+   */
+  forecast(credits: number, at: number, roundTripMs: number, reserve = 0): number {
+    const perRound = this.#perRound(at, reserve);
     const rounds = Math.floor(Math.max(0, credits - 1) / perRound);
     const rest = rounds === 0 ? credits : credits - rounds * perRound;
     const roundMs = roundTripMs + this.#windowMs;
-    return this.freeAt(rest, at, at + roundMs) + rounds * roundMs;
+    return this.freeAt(rest + reserve, at, at + roundMs) + rounds * roundMs;
+  }
+
+  /** How long that many credits take from a moment when nothing of ours is in the window. */
+  takesMs(credits: number, at: number, roundTripMs: number, reserve = 0): number {
+    return Math.floor(Math.max(0, credits - 1) / this.#perRound(at, reserve)) * (roundTripMs + this.#windowMs);
+  }
+
+  #perRound(at: number, reserve: number): number {
+    return Math.max(1, this.capacity - reserve - this.#others.value(at));
   }
 
   /** The most that the provider may count as ours when it answers the call: what we sent since is included. */

@@ -1,94 +1,148 @@
 import { OptionsError, PipelineError } from '../model/errors.ts';
 import type { Limiter } from '../model/ports.ts';
 import { AbortListeners } from './abortListeners.ts';
-import type { CreditHold } from './creditWindow.ts';
+import { LaneQueue, type Queued } from './credits/laneQueue.ts';
+import { LaneShares } from './credits/laneShares.ts';
+import type { SuppliedCredits } from './credits/creditSource.ts';
 
 const mostWaiting = 10_000;
 
 /** A call that waits for its credits. */
-export interface WaitingCall {
+export interface WaitingCall extends Queued {
   readonly credits: number;
   readonly min: number;
+  /** 0 is the highest. */
+  readonly lane: number;
   /** Runs the call; never rejects. */
-  start(hold: CreditHold): Promise<void>;
+  start(credits: SuppliedCredits): Promise<void>;
+  /** Ends the wait with an error. */
+  drop(reason: Error): void;
+}
+
+/** Whose turn it is, and by what right. */
+export interface Turn {
+  readonly call: WaitingCall;
+  /** Whether the reserve is not for it: it is in the lowest of several lanes, and no higher one waits. */
+  readonly leavesReserve: boolean;
 }
 
 type Want = Parameters<Limiter['run']>[0];
 
-interface QueuedCall extends WaitingCall, Pick<Want, 'request' | 'batch'> {
-  drop(reason: Error): void;
+export interface WaitingCallsOptions {
+  /** The most credits that one call can ever get. */
+  readonly capacity: number;
+  /** The names of the lanes, the highest first. Calls of other lanes are in the lowest. */
+  readonly lanes: readonly string[];
 }
 
-/**
- * The calls that wait at a limiter, in the order of their turns: that in which they came. The turns of one request go to its
- * lowest batches first, so that it is done batch by batch and the first rows are there early.
- */
+/** The calls that wait at a limiter, in lanes. */
 export class WaitingCalls {
   readonly #capacity: number;
-  readonly #calls: QueuedCall[] = [];
+  readonly #names: readonly string[];
+  readonly #lanes: readonly LaneQueue<WaitingCall>[];
+  readonly #shares: LaneShares;
   readonly #aborts = new AbortListeners();
 
-  /** @param capacity the credits of a whole window */
-  constructor(capacity: number) {
+  constructor({ capacity, lanes }: WaitingCallsOptions) {
+    const count = Math.max(1, lanes.length);
     this.#capacity = capacity;
+    this.#names = lanes;
+    this.#lanes = Array.from({ length: count }, () => new LaneQueue<WaitingCall>());
+    this.#shares = new LaneShares(count, capacity);
   }
 
-  get first(): WaitingCall | undefined {
-    return this.#calls[0];
+  get isEmpty(): boolean {
+    return this.#lanes.every(({ size }) => size === 0);
+  }
+
+  isLowest(lane: number): boolean {
+    return lane > 0 && lane === this.#lanes.length - 1;
+  }
+
+  laneOf(name: string | undefined): number {
+    const index = this.#names.indexOf(name ?? '');
+    return index < 0 ? this.#lanes.length - 1 : index;
+  }
+
+  /** The call whose turn it is, of the lanes up to `lowest`. */
+  next({ lowest = this.#lanes.length - 1 } = {}): Turn | undefined {
+    const waiting = this.#waiting().filter((lane) => lane <= lowest);
+    const lane = this.#shares.next(waiting);
+    const call = lane === undefined ? undefined : this.#lanes[lane]?.first;
+    return call && { call, leavesReserve: this.isLowest(call.lane) && waiting[0] === call.lane };
+  }
+
+  /** Takes out a call that gets `credits`. */
+  serve(call: WaitingCall, credits: number): void {
+    this.#shares.granted(call.lane, credits, this.#waiting());
+    this.#lanes[call.lane]?.serve(call);
+  }
+
+  /** Takes out a call that gets no credits, and ends its wait with `reason`. */
+  drop(call: WaitingCall, reason: Error): void {
+    this.#lanes[call.lane]?.remove(call);
+    call.drop(reason);
+  }
+
+  dropAll(reason: PipelineError): void {
+    for (const call of this.#lanes.flatMap((lane) => [...lane])) this.drop(call, reason);
   }
 
   /**
-   * The credits that will be granted to other requests before a call that comes now: a call takes at most a window's worth at
-   * a time.
+   * About how many credits are granted to other requests before the last of `credits` of a call in this lane that comes now: a
+   * call takes at most a window's worth at a time, and a lower lane its eighth of what goes by.
    */
-  creditsAhead(request: string | undefined): number {
-    const others = this.#calls.filter((call) => request === undefined || call.request !== request);
-    return others.reduce((sum, { credits }) => sum + Math.min(credits, this.#capacity), 0);
+  creditsAhead(credits: number, lane: number, request: string | undefined): number {
+    const waiting = this.#lanes.map((queue) => this.#creditsOf(queue, request));
+    const sum = (lanes: readonly number[]): number => lanes.reduce((total, of) => total + of, 0);
+    const [higher, lower] = [sum(waiting.slice(0, lane + 1)), waiting.slice(lane + 1).filter((of) => of > 0)];
+    // Each lower lane that waits gets an eighth of everything.
+    const eighth = (higher + credits) / (8 - Math.min(lower.length, 7));
+    return higher + sum(lower.map((of) => Math.min(of, Math.floor(eighth))));
   }
 
   /** Adds a call, and resolves as it does; on abort the call is dropped at once, and `onDrop` called. */
-  add<R>(want: Want, perform: (hold: CreditHold) => Promise<R>, signal: AbortSignal, onDrop: () => void): Promise<R> {
+  add<R>(
+    want: Want,
+    perform: (credits: SuppliedCredits) => Promise<R>,
+    signal: AbortSignal,
+    onDrop: () => void,
+  ): Promise<R> {
     return new Promise<R>((resolve, reject) => {
       const accepted = this.#accept(want);
       signal.throwIfAborted();
       const forget = this.#aborts.add(signal, () => {
-        this.#calls.splice(this.#calls.indexOf(call), 1);
-        call.drop(signal.reason as Error);
+        this.drop(call, signal.reason as Error);
         onDrop();
       });
-      const call: QueuedCall = {
+      const call: WaitingCall = {
         ...accepted,
+        lane: this.laneOf(want.lane),
         request: want.request,
         batch: want.batch,
-        start: (hold: CreditHold) => {
+        start: (credits) => {
           forget();
-          return perform(hold).then(resolve, reject);
+          return perform(credits).then(resolve, reject);
         },
-        drop: (reason: Error) => {
+        drop: (reason) => {
           forget();
           reject(reason);
         },
       };
-      this.#enqueue(call);
+      this.#lanes[call.lane]?.add(call);
     });
   }
 
-  shift(): WaitingCall | undefined {
-    return this.#calls.shift();
+  #waiting(): readonly number[] {
+    return this.#lanes.flatMap(({ size }, lane) => (size > 0 ? [lane] : []));
   }
 
-  dropAll(reason: PipelineError): void {
-    for (const call of this.#calls.splice(0)) call.drop(reason);
-  }
-
-  #enqueue(call: QueuedCall): void {
-    let last = call;
-    for (const [turn, other] of this.#calls.entries()) {
-      if (other.request !== call.request || !goesBefore(last, other)) continue;
-      this.#calls[turn] = last;
-      last = other;
+  #creditsOf(queue: LaneQueue<WaitingCall>, request: string | undefined): number {
+    let sum = 0;
+    for (const call of queue) {
+      if (request === undefined || call.request !== request) sum += Math.min(call.credits, this.#capacity);
     }
-    this.#calls.push(last);
+    return sum;
   }
 
   #accept({ credits, min = credits }: Want): Pick<WaitingCall, 'credits' | 'min'> {
@@ -99,15 +153,11 @@ export class WaitingCalls {
     if (least > this.#capacity) {
       throw new OptionsError(`creditLimiter: a call for ${least} credits never fits a window of ${this.#capacity}`);
     }
-    if (this.#calls.length >= mostWaiting) {
+    if (this.#lanes.reduce((sum, { size }) => sum + size, 0) >= mostWaiting) {
       throw new PipelineError('request_refused', `creditLimiter: ${mostWaiting} calls wait already`, {
         retryable: true,
       });
     }
     return { credits, min: least };
   }
-}
-
-function goesBefore(one: QueuedCall, other: QueuedCall): boolean {
-  return one.batch !== undefined && other.batch !== undefined && one.batch < other.batch;
 }

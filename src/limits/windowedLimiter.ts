@@ -1,21 +1,24 @@
 import { PipelineError } from '../model/errors.ts';
 import type { Grant, Limiter, QuotaWindow } from '../model/ports.ts';
-import { CreditWindow } from './creditWindow.ts';
-import type { CreditHold } from './creditWindow.ts';
-import { pauseMs } from './pause.ts';
+import type { CombinedSource } from './credits/combinedSource.ts';
+import type { CreditNeed, SuppliedCredits } from './credits/creditSource.ts';
+import { Stops } from './credits/stops.ts';
 import { isAnswer, isRateLimit } from './retryPolicy.ts';
 import { WaitingCalls } from './waitingCalls.ts';
-import type { WaitingCall } from './waitingCalls.ts';
+import type { Turn, WaitingCall } from './waitingCalls.ts';
 
-/** A call without an answer may still arrive at the provider: its credits are held this much longer. */
-const unansweredMs = 5_000;
 /** `setTimeout` fires at once when it is asked to wait longer than this. */
 export const longestTimerMs = 2 ** 31 - 1;
 
 export interface WindowedLimiterSettings {
-  readonly credits: number;
   readonly windowMs: number;
   readonly maxConcurrent: number;
+  /** The names of the lanes, the highest first. */
+  readonly lanes: readonly string[];
+  /** The share, from 0 to 1, of all credits that is refused to the lowest of several lanes. */
+  readonly reserve: number;
+  /** The longest that a provider can stop the limiter at once. */
+  readonly longestStopMs: number;
   readonly now: () => number;
 }
 
@@ -31,54 +34,60 @@ type Want = Parameters<Limiter['run']>[0];
 type Task<R> = (grant: Grant) => Promise<R>;
 
 /**
- * Three parts decide about a call: the window how many credits there are for it, the queue whose turn it is, and the
+ * Three parts decide about a call: the source how many credits there are for it, the queue whose turn it is, and the
  * starter when one more may start. A call is taken from the queue only as it starts, so that until then it can be dropped,
  * and gets the credits that are free by then.
  */
 export class WindowedLimiter implements Limiter, AsyncDisposable {
   readonly #settings: WindowedLimiterSettings;
-  readonly #window: CreditWindow;
+  readonly #source: CombinedSource;
   readonly #waiting: WaitingCalls;
-  readonly #calls = new Set<Promise<void>>();
+  readonly #stops: Stops;
+  readonly #calls = new Map<Promise<void>, WaitingCall>();
   readonly #starter: Starter;
   #isStarting = false;
   #isFirst = true;
-  #pausedUntil = 0;
   #roundTripMs = 0;
   #wake: NodeJS.Timeout | undefined;
   #stopped: Promise<unknown> | undefined;
 
-  constructor(settings: WindowedLimiterSettings, starter: Starter) {
+  constructor(settings: WindowedLimiterSettings, source: CombinedSource, starter: Starter) {
     this.#settings = settings;
-    this.#window = new CreditWindow(settings.credits, settings.windowMs);
-    this.#waiting = new WaitingCalls(settings.credits);
+    this.#source = source;
+    this.#waiting = new WaitingCalls({ capacity: source.capacity, lanes: settings.lanes });
+    this.#stops = new Stops(settings);
     this.#starter = starter;
   }
 
   async run<R>(want: Want, task: Task<R>, { signal }: { readonly signal: AbortSignal }): Promise<R> {
     if (this.#stopped !== undefined) throw stoppedError();
-    const proceed = (): void => {
-      this.#proceed();
-    };
-    const result = this.#waiting.add(want, (hold) => this.#perform(hold, task), signal, proceed);
-    proceed();
+    signal.throwIfAborted();
+    const closed = this.#stops.closed();
+    if (closed !== undefined) throw closed;
+    const result = this.#waiting.add(want, (credits) => this.#perform(credits, task), signal, this.#proceed);
+    this.#proceed();
     return result;
   }
 
-  forecast(credits: number, _lane?: string, request?: string): Date {
+  forecast(credits: number, lane?: string, request?: string): Date {
     const at = performance.now();
-    const ahead = this.#waiting.creditsAhead(request);
-    const grantedAt = this.#window.forecast(ahead + credits, at, this.#roundTripMs);
-    return new Date(this.#settings.now() + Math.max(grantedAt, this.#pausedUntil, at) - at);
+    const ofLane = this.#waiting.laneOf(lane);
+    const reserve = this.#reserveOf(ofLane);
+    const ahead = this.#waiting.creditsAhead(credits, ofLane, request);
+    const grantedAt = this.#source.forecast(ahead + credits, { at, roundTripMs: this.#roundTripMs, reserve });
+    return new Date(this.#settings.now() + Math.max(grantedAt, this.#stops.until, at) - at);
   }
 
-  windows(): readonly QuotaWindow[] {
-    const { credits, windowMs } = this.#settings;
-    return credits === Infinity ? [] : [{ credits, windowMs, left: this.#window.free(performance.now()) }];
+  windows(lane?: string): readonly QuotaWindow[] {
+    return this.#source.windows(this.#reserveOf(this.#waiting.laneOf(lane)), performance.now());
+  }
+
+  async refresh(): Promise<void> {
+    await this.#source.refresh();
   }
 
   async stop(): Promise<void> {
-    this.#stopped ??= Promise.all([this.#starter.stop(), ...this.#calls]);
+    this.#stopped ??= Promise.all([this.#starter.stop(), ...this.#calls.keys()]).then(() => this.#source.close());
     clearTimeout(this.#wake);
     this.#waiting.dropAll(stoppedError());
     await this.#stopped;
@@ -88,92 +97,126 @@ export class WindowedLimiter implements Limiter, AsyncDisposable {
     return this.stop();
   }
 
-  /** Starts the first waiting call, or sees to it that this is tried again when it can succeed. */
-  #proceed(): void {
+  /** Starts the call whose turn it is, or sees to it that this is tried again when it can succeed. */
+  readonly #proceed = (): void => {
     clearTimeout(this.#wake);
-    const { first } = this.#waiting;
-    if (first === undefined || this.#isStarting || this.#calls.size >= this.#mostCalls()) return;
+    const turn = this.#turn();
+    if (turn === undefined || this.#isStarting || this.#calls.size >= this.#mostCalls()) return;
     const at = performance.now();
-    const waitMs = this.#readyAt(first, at) - at;
+    const waitMs = this.#readyAt(turn, at) - at;
     if (waitMs <= 0) this.#askToStart();
-    else if (waitMs < Infinity) {
-      this.#wake = setTimeout(
-        () => {
-          this.#proceed();
-        },
-        Math.min(Math.ceil(waitMs), longestTimerMs),
-      );
-    }
+    else if (waitMs < Infinity) this.#wake = setTimeout(this.#proceed, Math.min(Math.ceil(waitMs), longestTimerMs));
+  };
+
+  /** The lowest lane leaves one of several calls at once to the others. */
+  #turn(): Turn | undefined {
+    const lanes = Math.max(1, this.#settings.lanes.length);
+    const most = this.#settings.maxConcurrent - 1;
+    const ofLowest = [...this.#calls.values()].filter(({ lane }) => this.#waiting.isLowest(lane)).length;
+    return this.#waiting.next({ lowest: lanes > 1 && most > 0 && ofLowest >= most ? lanes - 2 : lanes - 1 });
   }
 
   #mostCalls(): number {
-    return this.#isFirst && this.#window.capacity < Infinity ? 1 : this.#settings.maxConcurrent;
+    return this.#isFirst && this.#source.capacity < Infinity ? 1 : this.#settings.maxConcurrent;
   }
 
-  #readyAt(call: WaitingCall, at: number): number {
-    return Math.max(this.#window.freeAt(call.min, at), this.#pausedUntil);
+  #reserveOf(lane: number): number {
+    return this.#waiting.isLowest(lane) ? this.#settings.reserve : 0;
+  }
+
+  #needOf({ call, leavesReserve }: Turn): CreditNeed {
+    return { credits: call.credits, min: call.min, reserve: leavesReserve ? this.#settings.reserve : 0 };
+  }
+
+  #readyAt(turn: Turn, at: number): number {
+    return Math.max(this.#source.readyAt(this.#needOf(turn), at), this.#stops.until);
   }
 
   #askToStart(): void {
     this.#isStarting = true;
-    this.#starter.start(() => {
-      this.#isStarting = false;
-      const call = this.#startFirst();
-      this.#proceed();
-      return call;
-    });
+    this.#starter.start(() => this.#startNext());
   }
 
-  #startFirst(): Promise<void> {
-    const { first } = this.#waiting;
+  /** Gets the credits for the call whose turn it is by now, and starts it; at once where nobody else has to be asked. */
+  #startNext(): Promise<void> {
+    const turn = this.#turn();
     const at = performance.now();
     // Since the start was asked for, the call may have been dropped or the limiter paused.
-    if (first === undefined || this.#readyAt(first, at) > at) return Promise.resolve();
-    this.#waiting.shift();
-    const hold = this.#window.take(Math.min(first.credits, this.#window.free(at)), at);
-    const call = first.start(hold).finally(() => {
+    if (turn === undefined || this.#readyAt(turn, at) > at) return this.#startWith(undefined);
+    const taken = this.#source.take(this.#needOf(turn), at);
+    if (!(taken instanceof Promise)) return this.#startWith(taken);
+    return taken.then(
+      (credits) => this.#startWith(credits),
+      (error: unknown) => {
+        this.#waiting.drop(turn.call, PipelineError.from(error));
+        return this.#startWith(undefined);
+      },
+    );
+  }
+
+  #startWith(credits: SuppliedCredits | undefined): Promise<void> {
+    this.#isStarting = false;
+    const started = credits === undefined ? Promise.resolve() : this.#startCall(credits);
+    this.#proceed();
+    return started;
+  }
+
+  #startCall(credits: SuppliedCredits): Promise<void> {
+    const turn = this.#turn();
+    // While others were asked for the credits, the call may have been dropped or the limiter paused.
+    if (turn === undefined || turn.call.min > credits.credits || this.#stops.until > performance.now()) {
+      credits.release(credits.credits);
+      return Promise.resolve();
+    }
+    credits.release(Math.max(0, credits.credits - turn.call.credits));
+    this.#waiting.serve(turn.call, credits.credits);
+    const call = turn.call.start(credits).finally(() => {
       this.#calls.delete(call);
       this.#proceed();
     });
-    this.#calls.add(call);
+    this.#calls.set(call, turn.call);
     return call;
   }
 
-  async #perform<R>(hold: CreditHold, task: Task<R>): Promise<R> {
+  async #perform<R>(credits: SuppliedCredits, task: Task<R>): Promise<R> {
     const startedAt = performance.now();
-    let extraMs = 0;
-    let refused = false;
+    const end = { isAnswered: true, refused: false };
     try {
-      return await task(this.#grant(hold));
+      return await task(this.#grant(credits));
     } catch (error) {
-      if (!isAnswer(error)) extraMs = unansweredMs;
-      refused = PipelineError.isInstance(error) && isRateLimit(error);
-      if (refused) this.#pause(error as PipelineError);
+      end.isAnswered = isAnswer(error);
+      if (PipelineError.isInstance(error)) {
+        end.refused = isRateLimit(error);
+        this.#obey(error);
+      }
       throw error;
     } finally {
       const at = performance.now();
-      if (extraMs === 0 && hold.credits > 0) this.#roundTripMs += (at - startedAt - this.#roundTripMs) / 8;
+      if (end.isAnswered && credits.credits > 0) this.#roundTripMs += (at - startedAt - this.#roundTripMs) / 8;
       this.#isFirst = false;
-      this.#window.settle(hold, at, { extraMs, refused });
+      credits.settle(end, at);
     }
   }
 
-  #grant(hold: CreditHold): Grant {
+  #grant(credits: SuppliedCredits): Grant {
     return {
-      credits: hold.credits,
+      credits: credits.credits,
+      deadlineAtMs: credits.deadlineAtMs,
       release: (unused) => {
-        this.#window.release(hold, unused);
+        credits.release(unused);
         this.#proceed();
       },
       report: (seen) => {
-        this.#window.report(hold, seen, performance.now());
+        credits.report(seen, performance.now());
       },
     };
   }
 
-  #pause(error: PipelineError): void {
-    const at = performance.now();
-    this.#pausedUntil = Math.max(this.#pausedUntil, at + pauseMs(error, this.#settings.windowMs, this.#settings.now()));
+  /** What a provider refuses to one call it refuses to all on the key. */
+  #obey(error: PipelineError): void {
+    if (isRateLimit(error)) this.#stops.pause(error);
+    if (error.code !== 'quota_exhausted') return;
+    this.#waiting.dropAll(this.#stops.close(error));
   }
 }
 
