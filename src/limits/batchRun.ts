@@ -1,32 +1,15 @@
 import { PipelineError } from '../model/errors.ts';
-import type { FetchCall, Fetched, Grant, Limiter, Provider } from '../model/ports.ts';
-import type { AbortListeners } from './abortListeners.ts';
-import { askSettle } from './askSettle.ts';
-import { callProvider } from './callProvider.ts';
-import { mostAtOnce } from './estimate.ts';
+import type { FetchCall, Fetched } from '../model/ports.ts';
+import { startDeadline } from './deadline.ts';
+import { DeadTally } from './deadSymbols.ts';
 import { InputQueue } from './inputQueue.ts';
 import type { Entry } from './inputQueue.ts';
-import { canceled, outcomeOf, Results } from './results.ts';
-import { asProviderError, endsBatch, isRateLimit, isTransient, retryDelayMs } from './retryPolicy.ts';
-
-/** After a shorter wait nobody else can have fetched much, and asking would cost a query. */
-const settleAfterMs = 1_000;
-
-export interface BatchRunSettings<I, T> {
-  readonly provider: Provider<I, T>;
-  readonly limiter: Limiter;
-  readonly aborts: AbortListeners;
-  readonly timeoutMs: number;
-  readonly maxRetries: number;
-  readonly random: () => number;
-  readonly now: () => number;
-}
-
-/** The time from asking for credits to having decided what they are used for, and what came of it. */
-interface Turn<I> {
-  entries: readonly Entry<I>[];
-  isOver: boolean;
-}
+import type { Run } from './providerState.ts';
+import { canceled, late, outcomeOf, Results } from './results.ts';
+import { endsBatch, isRateLimit, isTransient, retryDelayMs } from './retryPolicy.ts';
+import type { Answer, SharedCall } from './sharedCalls.ts';
+import { announceWait, costOf, Turn } from './turn.ts';
+import type { BatchInTurn, BatchSettings } from './turn.ts';
 
 interface Failure<I> {
   readonly entry: Entry<I>;
@@ -34,29 +17,50 @@ interface Failure<I> {
 }
 
 /** One work batch on its way through `limited`: what waits, what is being fetched, and what became of the rest. */
-export class BatchRun<I, T> {
-  readonly #settings: BatchRunSettings<I, T>;
+export class BatchRun<I, T> implements Run<I, T> {
+  readonly #settings: BatchSettings<I, T>;
+  readonly #inTurn: BatchInTurn<I, T>;
   readonly #call: FetchCall<I, T>;
   readonly #queue: InputQueue<I>;
   readonly #results: Results<T>;
+  readonly #tally = new DeadTally();
   /** Whether a call of this batch waits at the limiter: never more than one. */
   #isAsking = false;
   /** Ends that call. */
   readonly #asking = new AbortController();
+  /** Ends the wait for a provider that is down. */
+  #forgetProvider: (() => void) | undefined;
   /** What becomes of everything that would have to be asked for, once nothing more is. */
   #ending: Fetched<T> | undefined;
   #resolve: () => void = () => undefined;
   #reject: (error: unknown) => void = () => undefined;
 
-  constructor(settings: BatchRunSettings<I, T>, inputs: readonly I[], call: FetchCall<I, T>) {
+  constructor(settings: BatchSettings<I, T>, inputs: readonly I[], call: FetchCall<I, T>) {
     this.#settings = settings;
     this.#call = call;
-    this.#queue = new InputQueue(inputs);
+    this.#queue = new InputQueue(inputs, settings.keyOf);
     this.#results = new Results(inputs.length);
+    this.#inTurn = {
+      settings,
+      call,
+      queue: this.#queue,
+      results: this.#results,
+      receiver: this,
+      signal: this.#asking.signal,
+      missing: (entries) => this.#missing(entries),
+      tell: (callback) => {
+        this.#tell(callback);
+      },
+      onDecided: () => {
+        this.#isAsking = false;
+        this.#proceed();
+      },
+    };
   }
 
   /** To be called once. */
   run(): Promise<readonly Fetched<T>[]> {
+    const { aborts, state, deadlineMs } = this.#settings;
     const { signal } = this.#call;
     const results = new Promise<readonly Fetched<T>[]>((resolve, reject) => {
       this.#resolve = () => {
@@ -64,138 +68,122 @@ export class BatchRun<I, T> {
       };
       this.#reject = reject;
     });
-    const forget = this.#settings.aborts.add(signal, () => {
-      this.#end(canceled);
+    state.enter(this);
+    const cancel = (): void => {
+      this.#leave(canceled);
+    };
+    const forgetSignal = aborts.add(signal, cancel);
+    if (signal.aborted) cancel();
+    if (state.ending !== undefined) this.end(state.ending);
+    const forgetDeadline = startDeadline(Math.min(deadlineMs, this.#call.deadlineMs ?? Infinity), () => {
+      this.#leave(late);
     });
-    if (signal.aborted) this.#end(canceled);
+    this.#putBack(this.#queue.clear());
     this.#proceed();
-    return results.finally(forget);
+    return results.finally(() => {
+      forgetSignal();
+      forgetDeadline();
+      this.#forgetProvider?.();
+      this.#asking.abort();
+      state.exit(this);
+      state.dead.remember(this.#tally.dead);
+    });
+  }
+
+  takeKeys(keys: ReadonlySet<string>): readonly Entry<I>[] {
+    return this.#queue.takeKeys(keys);
+  }
+
+  /** Puts what a call brought in its places, and asks again for what has to be asked for again. */
+  receive(answers: readonly Answer<I, T>[], call: SharedCall<I, T>): void {
+    const { provider } = this.#settings;
+    const failures: Failure<I>[] = [];
+    for (const { entry, value } of answers) {
+      this.#tally.add(entry.key, value);
+      if (PipelineError.isInstance(value)) failures.push({ entry, error: value });
+      else
+        this.#results.put([entry], { status: 'ok', value, provider: provider.name, receivedAtMs: call.receivedAtMs });
+    }
+    const refused = failures.filter(({ error }) => isRateLimit(error)).map(({ entry }) => entry);
+    this.#putBack(refused);
+    // The call that waits already has to wait longer than was announced.
+    if (refused.length > 0 && this.#isAsking)
+      announceWait(this.#inTurn, { credits: costOf(provider, refused), min: 0 });
+    this.#retryOrFail(
+      failures.filter(({ error }) => !isRateLimit(error)),
+      call,
+    );
+    this.#proceed();
+  }
+
+  /** Nothing more is asked for; calls on their way go on. */
+  end(ending: Fetched<T>): void {
+    this.#ending ??= ending;
+    this.#results.put(this.#queue.clear(), this.#ending);
+    this.#asking.abort();
+    this.#proceed();
+  }
+
+  /** Nothing more is waited for: calls on their way go on only where others wait for them. */
+  #leave(ending: Fetched<T>): void {
+    this.#ending = ending;
+    this.end(ending);
+    this.#results.put(this.#settings.state.calls.leave(this), ending);
+    this.#proceed();
   }
 
   #proceed(): void {
     if (this.#results.isComplete) this.#resolve();
     const { first } = this.#queue;
     if (first === undefined || this.#isAsking) return;
-    this.#isAsking = true;
-    this.#askAndCall(first).catch(this.#crash);
+    if (this.#settings.state.breaker.isDown) {
+      this.#awaitProvider();
+      return;
+    }
+    this.#ask(first).catch(this.#crash);
   }
 
-  /** Asks for credits and serves what they pay for. */
-  async #askAndCall(first: Entry<I>): Promise<void> {
-    const { limiter, provider } = this.#settings;
-    const turn: Turn<I> = { entries: [], isOver: false };
-    try {
-      const want = this.#want(first);
-      this.#announceWait(want);
-      const askedAt = performance.now();
-      const serve = (grant: Grant): Promise<void> => this.#serve(turn, grant, performance.now() - askedAt);
-      await limiter.run(want, serve, { signal: this.#asking.signal });
-    } catch (error) {
-      this.#endTurn(turn);
-      const failure = asProviderError(provider.name, error);
-      if (turn.entries.length > 0) this.#failed(turn.entries, failure);
-      else this.#refused(first, failure);
-    }
+  /** Asks for credits, and for what they pay for. */
+  async #ask(first: Entry<I>): Promise<void> {
+    this.#isAsking = true;
+    const turn = new Turn(this.#inTurn);
+    const refusal = await turn.take();
+    if (!turn.isDecided) this.#isAsking = false;
+    if (refusal !== undefined) this.#refused(first, refusal);
     this.#proceed();
   }
 
-  async #serve(turn: Turn<I>, grant: Grant, waitedMs: number): Promise<void> {
-    if (waitedMs >= settleAfterMs && this.#call.settle !== undefined) await this.#settle();
-    turn.entries = this.#queue.take(this.#settings.provider.maxBatchSize, grant.credits, (run) => this.#cost(run));
-    const credits = turn.entries.length === 0 ? 0 : this.#cost(turn.entries);
-    if (credits < grant.credits) grant.release(grant.credits - credits);
-    this.#endTurn(turn);
-    this.#proceed(); // the next call may ask while this one is on its way
-    if (turn.entries.length === 0) return;
-    const refused = this.#place(turn.entries, await this.#fetch(turn.entries, credits, grant));
-    turn.entries = refused.map(({ entry }) => entry);
-    if (refused[0] !== undefined) throw refused[0].error; // pauses the limiter
+  /** Settles what is known to be dead, and lets what is on its way for others wait for them; returns the rest. */
+  #missing(entries: readonly Entry<I>[]): readonly Entry<I>[] {
+    const { dead, calls } = this.#settings.state;
+    const alive = entries.filter((entry) => {
+      const error = dead.errorOf(entry.key);
+      if (error !== undefined) this.#results.put([entry], { status: 'failed', error });
+      return error === undefined;
+    });
+    return calls.join(this, alive);
   }
 
-  #endTurn(turn: Turn<I>): void {
-    if (turn.isOver) return;
-    turn.isOver = true;
-    this.#isAsking = false;
-  }
-
-  #want(first: Entry<I>) {
-    const { lane, request, batch } = this.#call;
-    const credits = this.#cost(this.#queue.waiting(this.#settings.provider.maxBatchSize));
-    return { credits, min: this.#cost([first]), lane, request, batch };
-  }
-
-  #cost(entries: readonly Entry<I>[]): number {
-    return this.#settings.provider.cost(entries.map(({ input }) => input));
-  }
-
-  #announceWait({ credits, min }: { readonly credits: number; readonly min: number }): void {
-    const { limiter, now } = this.#settings;
-    const { lane } = this.#call;
-    const until = limiter.forecast(min, lane);
-    const most = mostAtOnce(limiter.windows?.(lane) ?? []);
-    if (until.getTime() > now()) this.#tell(() => this.#call.onWait?.(until, Math.min(credits, most)));
-  }
-
-  /** Takes out what has become fresh while the batch waited, and narrows the rest to what is still missing. */
-  async #settle(): Promise<void> {
-    const { aborts } = this.#settings;
-    const entries = this.#queue.waiting();
-    const inputs = entries.map(({ input }) => input);
-    const standings = await askSettle(this.#call, inputs, { signal: this.#asking.signal, aborts });
-    for (const [position, entry] of entries.entries()) {
-      const standing = standings[position];
-      if (standing?.status === 'fresh') this.#results.put([entry], { status: 'fresh', value: standing.value });
-      else if (standing !== undefined) entry.input = standing.input;
-    }
-    this.#queue.remove(entries.filter((entry) => this.#results.has(entry)));
-  }
-
-  async #fetch(entries: readonly Entry<I>[], credits: number, grant: Grant): Promise<readonly (T | PipelineError)[]> {
-    const { provider, aborts, timeoutMs } = this.#settings;
-    const { signal } = this.#call;
-    const inputs = entries.map(({ input }) => input);
-    const call = { provider: provider.name, inputs: inputs.length, credits };
-    const startedAt = performance.now();
-    let result = 'ok';
-    try {
-      return await callProvider(provider, inputs, { signal, aborts, timeoutMs, grant });
-    } catch (error) {
-      result = PipelineError.from(error).code;
-      throw error;
-    } finally {
-      const durationMs = performance.now() - startedAt;
-      this.#tell(() => this.#call.onCall?.({ ...call, durationMs, result }));
-    }
-  }
-
-  /** Puts the values in their places; returns the inputs that the provider refused for its rate. */
-  #place(entries: readonly Entry<I>[], values: readonly (T | PipelineError)[]): readonly Failure<I>[] {
-    const { name } = this.#settings.provider;
-    const receivedAtMs = performance.now();
-    const failures: Failure<I>[] = [];
-    for (const [position, entry] of entries.entries()) {
-      const value = values[position] as T | PipelineError;
-      if (PipelineError.isInstance(value)) failures.push({ entry, error: value });
-      else this.#results.put([entry], { status: 'ok', value, provider: name, receivedAtMs });
-    }
-    this.#retryOrFail(failures.filter(({ error }) => !isRateLimit(error)));
-    return failures.filter(({ error }) => isRateLimit(error));
-  }
-
-  /** A call failed as a whole. */
-  #failed(entries: readonly Entry<I>[], error: PipelineError): void {
-    if (!isRateLimit(error)) this.#retryOrFail(entries.map((entry) => ({ entry, error })));
-    else if (this.#ending !== undefined) this.#results.put(entries, this.#ending);
-    else {
-      this.#queue.putBack(entries);
-      // The call that waits already has to wait longer than was announced.
-      if (this.#isAsking) this.#announceWait({ credits: this.#cost(entries), min: 0 });
+  /** Waits until the provider may be back; not when another can be asked, and not for ever. */
+  #awaitProvider(): void {
+    const { outageMs, now, state } = this.#settings;
+    const { breaker } = state;
+    if (this.#call.failFast === true || breaker.downMs >= outageMs) {
+      this.#results.put(this.#queue.clear(), { status: 'failed', error: breaker.error });
+      this.#proceed();
+    } else if (this.#forgetProvider === undefined) {
+      this.#forgetProvider = breaker.onChange(() => {
+        this.#forgetProvider = undefined;
+        this.#proceed();
+      });
+      const until = new Date(now() + breaker.probeInMs);
+      this.#tell(() => this.#call.onWait?.(until));
     }
   }
 
   /** A call never came about. */
   #refused(first: Entry<I>, error: PipelineError): void {
-    if (error.code !== 'options_invalid') this.#end(error.code === 'canceled' ? canceled : { status: 'failed', error });
+    if (error.code !== 'options_invalid') this.end(outcomeOf(error, this.#settings.now()));
     else if (this.#ending === undefined) {
       // It alone costs more than a window holds; the others may not.
       this.#queue.remove([first]);
@@ -203,33 +191,35 @@ export class BatchRun<I, T> {
     }
   }
 
-  #retryOrFail(failures: readonly Failure<I>[]): void {
-    const { maxRetries, random } = this.#settings;
-    const again = failures.filter(({ entry, error }) => isTransient(error) && entry.failures < maxRetries);
+  #retryOrFail(failures: readonly Failure<I>[], call: SharedCall<I, T>): void {
+    const { maxRetries, random, state } = this.#settings;
+    const transient = failures.filter(({ entry, error }) => isTransient(error) && entry.failures < maxRetries);
+    const mayRetry = transient.length > 0 && call.mayRetry(() => state.budget.take());
+    const again = mayRetry ? transient : [];
     for (const failure of failures) if (!again.includes(failure)) this.#fail(failure);
     const entries = again.map(({ entry }) => entry);
     if (this.#ending !== undefined) this.#results.put(entries, this.#ending);
     else if (again[0] !== undefined) {
       const delayMs = retryDelayMs(again[0].error, again[0].entry.failures, random);
       for (const entry of entries) entry.failures += 1;
-      this.#queue.putBackLater(entries, delayMs, () => {
+      this.#queue.backOff(entries, delayMs, (rest) => {
+        this.#putBack(rest);
         this.#proceed();
       });
     }
   }
 
   #fail({ entry, error }: Failure<I>): void {
-    const outcome = outcomeOf<T>(error);
-    this.#results.put([entry], outcome);
-    if (endsBatch(error)) this.#end(outcome);
+    const isCanceled = error.code === 'canceled';
+    const outcome = outcomeOf<T>(error, this.#settings.now());
+    this.#results.put([entry], isCanceled ? (this.#ending ?? outcome) : outcome);
+    if (isCanceled) this.end(outcome);
+    else if (endsBatch(error)) this.#settings.state.end(error);
   }
 
-  /** Nothing more is asked for; calls on their way go on. */
-  #end(ending: Fetched<T>): void {
-    this.#ending ??= ending;
-    this.#results.put(this.#queue.clear(), this.#ending);
-    this.#asking.abort();
-    this.#proceed();
+  #putBack(entries: readonly Entry<I>[]): void {
+    if (this.#ending !== undefined) this.#results.put(entries, this.#ending);
+    else this.#queue.putBack(this.#missing(entries));
   }
 
   /** Calls one of the caller's functions. */
@@ -244,6 +234,6 @@ export class BatchRun<I, T> {
   /** A bug of the caller's ends the batch. */
   readonly #crash = (error: unknown): void => {
     this.#reject(error);
-    this.#end(canceled);
+    this.#leave(canceled);
   };
 }

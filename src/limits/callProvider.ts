@@ -10,8 +10,8 @@ export interface CallCircumstances {
   readonly signal: AbortSignal;
   readonly aborts: AbortListeners;
   readonly timeoutMs: number;
-  /** Learns what the provider says of its quota. */
-  readonly grant: Pick<Grant, 'report'>;
+  /** Learns what the provider says of its quota; its own deadline binds as well. */
+  readonly grant: Pick<Grant, 'report' | 'deadlineAtMs'>;
 }
 
 /**
@@ -21,8 +21,10 @@ export interface CallCircumstances {
 export async function callProvider<I, T>(
   provider: Provider<I, T>,
   inputs: readonly I[],
-  { signal, aborts, timeoutMs, grant }: CallCircumstances,
+  { signal, aborts, timeoutMs: mostMs, grant }: CallCircumstances,
 ): Promise<readonly (T | PipelineError)[]> {
+  const timeoutMs = Math.min(mostMs, Math.floor((grant.deadlineAtMs ?? Infinity) - performance.now()));
+  if (timeoutMs <= 0) throw timeout(provider.name, 'the time of its credits was over before it was sent');
   const controller = new AbortController();
   const cancel = (): void => {
     controller.abort(
@@ -31,9 +33,7 @@ export async function callProvider<I, T>(
   };
   const forget = aborts.add(signal, cancel);
   const timer = setTimeout(() => {
-    controller.abort(
-      new ProviderError('timeout', `${provider.name}: no answer within ${timeoutMs} ms`, { retryable: true }),
-    );
+    controller.abort(timeout(provider.name, `no answer within ${timeoutMs} ms`));
   }, timeoutMs);
   try {
     if (signal.aborted) cancel();
@@ -65,4 +65,8 @@ function checked<T>(name: string, expected: number, values: readonly T[]): reado
   if (count === expected) return values;
   const seen = count === undefined ? 'no array' : `${count} values`;
   throw new ProviderError('internal', `${name}: broke the provider contract with ${seen} for ${expected} inputs`);
+}
+
+function timeout(provider: string, message: string): ProviderError {
+  return new ProviderError('timeout', `${provider}: ${message}`, { retryable: true });
 }

@@ -1,8 +1,11 @@
 /** An input of a work batch on its way. */
 export interface Entry<I> {
-  readonly index: number;
+  /** Its places in the batch: equal inputs are one entry. */
+  readonly indexes: readonly number[];
   /** May be narrowed to what is still missing. */
   input: I;
+  /** What it is to the provider; follows the input. */
+  key: string;
   failures: number;
 }
 
@@ -10,10 +13,17 @@ export interface Entry<I> {
 export class InputQueue<I> {
   #waiting: Entry<I>[];
   /** By the timer that ends the wait. */
-  readonly #backingOff = new Map<NodeJS.Timeout, readonly Entry<I>[]>();
+  readonly #backingOff = new Map<NodeJS.Timeout, Entry<I>[]>();
 
-  constructor(inputs: readonly I[]) {
-    this.#waiting = inputs.map((input, index) => ({ index, input, failures: 0 }));
+  constructor(inputs: readonly I[], keyOf: (input: I) => string = jsonKey) {
+    const byKey = new Map<string, { readonly input: I; readonly indexes: number[] }>();
+    for (const [index, input] of inputs.entries()) {
+      const key = keyOf(input);
+      const known = byKey.get(key);
+      if (known === undefined) byKey.set(key, { input, indexes: [index] });
+      else known.indexes.push(index);
+    }
+    this.#waiting = [...byKey].map(([key, { input, indexes }]) => ({ indexes, input, key, failures: 0 }));
   }
 
   get first(): Entry<I> | undefined {
@@ -28,14 +38,14 @@ export class InputQueue<I> {
     this.#waiting = [...entries, ...this.#waiting];
   }
 
-  /** Puts the entries back after `delayMs`, and says so. */
-  putBackLater(entries: readonly Entry<I>[], delayMs: number, onBack: () => void): void {
+  /** Keeps the entries for `delayMs`, and hands them out then; those taken out meanwhile are not among them. */
+  backOff(entries: readonly Entry<I>[], delayMs: number, onOver: (entries: readonly Entry<I>[]) => void): void {
     const timer = setTimeout(() => {
+      const rest = this.#backingOff.get(timer) ?? [];
       this.#backingOff.delete(timer);
-      this.putBack(entries);
-      onBack();
+      onOver(rest);
     }, delayMs);
-    this.#backingOff.set(timer, entries);
+    this.#backingOff.set(timer, [...entries]);
   }
 
   remove(entries: Iterable<Entry<I>>): void {
@@ -43,9 +53,24 @@ export class InputQueue<I> {
     this.#waiting = this.#waiting.filter((entry) => !removed.has(entry));
   }
 
+  /** Takes out the entries with these keys, also those that wait between retries. */
+  takeKeys(keys: ReadonlySet<string>): readonly Entry<I>[] {
+    const taken = this.#all().filter(({ key }) => keys.has(key));
+    if (taken.length === 0) return taken;
+    this.#waiting = this.#waiting.filter(({ key }) => !keys.has(key));
+    for (const [timer, entries] of this.#backingOff) {
+      const rest = entries.filter(({ key }) => !keys.has(key));
+      this.#backingOff.set(timer, rest);
+      if (rest.length > 0) continue;
+      clearTimeout(timer);
+      this.#backingOff.delete(timer);
+    }
+    return taken;
+  }
+
   /** Takes out everything, and leaves no timer behind. */
   clear(): readonly Entry<I>[] {
-    const entries = [...this.#waiting, ...[...this.#backingOff.values()].flat()];
+    const entries = this.#all();
     for (const timer of this.#backingOff.keys()) clearTimeout(timer);
     this.#backingOff.clear();
     this.#waiting = [];
@@ -63,4 +88,15 @@ export class InputQueue<I> {
     }
     return this.#waiting.splice(0, fits);
   }
+
+  #all(): readonly Entry<I>[] {
+    return [...this.#waiting, ...[...this.#backingOff.values()].flat()];
+  }
+}
+
+/** What an input holds, as text. */
+export function jsonKey(input: unknown): string {
+  // Nothing is the text of `undefined` and of functions.
+  const text = JSON.stringify(input) as string | undefined;
+  return text ?? String(input);
 }

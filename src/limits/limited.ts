@@ -5,21 +5,55 @@ import type { Fetcher, Limiter, Provider } from '../model/ports.ts';
 import { AbortListeners } from './abortListeners.ts';
 import { BatchRun } from './batchRun.ts';
 import { estimate } from './estimate.ts';
+import { jsonKey } from './inputQueue.ts';
+import { ProviderState } from './providerState.ts';
 
 export interface LimitedOptions {
-  /** Time limit of one request to the provider, in milliseconds. Default: 10000. */
+  /** Time limit of one request to the provider, in milliseconds. Default: the provider's own, else 10000. */
   timeoutMs?: number | undefined;
   /** Most retries of one input after transient failures; refusals for the rate do not count. Default: 3. */
   maxRetries?: number | undefined;
+  /**
+   * Most retries in a minute, as a share of the requests of that minute, from 0; 5 more are always allowed. A call is one retry,
+   * however many inputs it has. Default: 0.2.
+   */
+  retryShare?: number | undefined;
+  /** So many calls without an answer, one after the other, open the provider's circuit. Default: 5. */
+  circuitFailures?: number | undefined;
+  /** How long an open circuit sends nothing before one call tries again, in milliseconds. Default: 30000. */
+  circuitOpenMs?: number | undefined;
+  /**
+   * How long an outage is waited for, in milliseconds, or `Infinity`: when a trial call has failed after that, what waits fails
+   * with `provider_unavailable`. 0 waits for none. Default: 60000.
+   */
+  outageMs?: number | undefined;
+  /**
+   * How long one work batch may take, in milliseconds, its waits for credits included: what is not there by then is `skipped`
+   * with reason `deadline`. Default: no limit.
+   */
+  deadlineMs?: number | undefined;
+  /** How long an input that the provider does not know is not asked for again, in milliseconds. Default: 21600000 (6 h). */
+  deadSymbolMs?: number | undefined;
   /** Chance, from 0 to 1, for the jitter of the waits between retries. Default: Math.random. */
   random?: (() => number) | undefined;
   /** The wall clock, in milliseconds; must be the limiter's. Default: Date.now. */
   now?: (() => number) | undefined;
 }
 
+const milliseconds = z.number().min(0);
+const millisecondsOrInfinity = z.union([z.literal(Infinity), milliseconds], {
+  error: 'expected a number of at least 0, or Infinity',
+});
+
 const resolveOptions = defineOptions<LimitedOptions>('limited')({
-  timeoutMs: z.int().min(1).max(3_600_000).default(10_000),
+  timeoutMs: z.int().min(1).max(3_600_000).optional(),
   maxRetries: z.int().min(0).max(100).default(3),
+  retryShare: z.number().min(0).default(0.2),
+  circuitFailures: z.int().min(1).default(5),
+  circuitOpenMs: z.int().min(1).max(3_600_000).default(30_000),
+  outageMs: millisecondsOrInfinity.default(60_000),
+  deadlineMs: millisecondsOrInfinity.default(Infinity),
+  deadSymbolMs: milliseconds.default(6 * 3_600_000),
   random: callback<() => number>().default(() => () => Math.random()),
   now: callback<() => number>().default(() => () => Date.now()),
 });
@@ -73,10 +107,14 @@ export function limited<I, T>(provider: Provider<I, T>, limiter: Limiter, option
       `limited: ${provider.name}: maxBatchSize: expected a whole number of at least 1, got ${String(provider.maxBatchSize)}`,
     );
   }
-  const aborts = new AbortListeners();
+  const { timeoutMs = provider.timeoutMs ?? 10_000 } = settings;
+  const state = new ProviderState<I, T>(provider.name, settings);
+  const keyOf = (input: I): string => provider.key?.(input) ?? jsonKey(input);
+  const shared = { provider, limiter, state, aborts: new AbortListeners(), keyOf, ...settings, timeoutMs };
   return {
     name: provider.name,
-    fetch: (inputs, call) => new BatchRun({ provider, limiter, aborts, ...settings }, inputs, call).run(),
+    fetch: async (inputs, call) => new BatchRun(shared, inputs, call).run(),
+    health: () => [state.health()],
     refresh: async () => limiter.refresh?.(),
     estimate: (inputs, of) => estimate(provider, limiter, inputs, of),
   };

@@ -2,14 +2,23 @@ import type { PipelineError } from '../model/errors.ts';
 import type { Fetched } from '../model/ports.ts';
 
 export const canceled = { status: 'skipped', reason: 'canceled' } as const;
+export const late = { status: 'skipped', reason: 'deadline' } as const;
 
-/** What an error that is not tried again makes of its input. */
-export function outcomeOf<T>(error: PipelineError): Fetched<T> {
-  if (error.code === 'quota_exhausted') return { status: 'skipped', reason: 'quota' };
-  return error.code === 'canceled' ? canceled : { status: 'failed', error };
+/** What an error that is not tried again makes of its input; `now` is the wall clock. */
+export function outcomeOf<T>(error: PipelineError, now: number): Fetched<T> {
+  if (error.code === 'canceled') return canceled;
+  if (error.code !== 'quota_exhausted') return { status: 'failed', error };
+  const { retryAfterMs } = error;
+  if (retryAfterMs === undefined || !Number.isFinite(retryAfterMs)) return { status: 'skipped', reason: 'quota' };
+  return { status: 'skipped', reason: 'quota', until: new Date(now + Math.max(0, retryAfterMs)) };
 }
 
-/** The results of a work batch, each in its input's place. */
+interface Placed {
+  /** The places of its input in the batch. */
+  readonly indexes: readonly number[];
+}
+
+/** The results of a work batch, each in its input's places. */
 export class Results<T> {
   readonly #results: (Fetched<T> | undefined)[];
   #open: number;
@@ -23,15 +32,15 @@ export class Results<T> {
     return this.#open === 0;
   }
 
-  has(entry: { readonly index: number }): boolean {
-    return this.#results[entry.index] !== undefined;
+  has({ indexes }: Placed): boolean {
+    return indexes.every((index) => this.#results[index] !== undefined);
   }
 
   /** The first result of an input stands. */
-  put(entries: readonly { readonly index: number }[], result: Fetched<T>): void {
-    for (const entry of entries) {
-      if (this.has(entry)) continue;
-      this.#results[entry.index] = result;
+  put(entries: readonly Placed[], result: Fetched<T>): void {
+    for (const index of entries.flatMap(({ indexes }) => indexes)) {
+      if (this.#results[index] !== undefined) continue;
+      this.#results[index] = result;
       this.#open -= 1;
     }
   }

@@ -23,6 +23,7 @@ const networkCodes = new Set([
 ]);
 
 const endingCodes = new Set<ErrorCode>(['unauthorized', 'quota_exhausted', 'canceled']);
+const outageCodes = new Set<ErrorCode>(['timeout', 'provider_unavailable']);
 const unansweredCodes = new Set<ErrorCode>(['timeout', 'provider_unavailable', 'canceled', 'internal']);
 
 /**
@@ -55,6 +56,11 @@ export function isTransient(error: PipelineError): boolean {
 /** Whether the provider is known to have answered; otherwise the call may still arrive there. */
 export function isAnswer(error: unknown): boolean {
   return PipelineError.isInstance(error) && !unansweredCodes.has(error.code);
+}
+
+/** Whether no answer came, or no whole one: what opens the circuit of a provider. */
+export function isOutage(error: PipelineError): boolean {
+  return outageCodes.has(error.code) || (error.code === 'response_malformed' && error.retryable);
 }
 
 /** Any failure of a provider's `fetch` as a PipelineError; a lost connection is retryable, an unknown error is not. */

@@ -44,7 +44,8 @@ describe('several work batches', () => {
     const fetcher = limited(wordLengths(), creditLimiter({ credits: 8 }));
     for (const { request, batch } of batches) {
       const name = `${request ?? 'none'} ${String(batch)}`;
-      void fetcher.fetch(words(16), call({ request, batch })).then(() => ended.push(name));
+      const inputs = words(16).map((word) => `${name} ${word}`);
+      void fetcher.fetch(inputs, call({ request, batch })).then(() => ended.push(name));
     }
     return ended;
   };
