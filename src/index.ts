@@ -37,10 +37,13 @@ export type { QuotaPeriod } from './limits/quotas/quotaPeriod.ts';
 export { limited, type LimitedOptions } from './limits/limited.ts';
 
 // Providers.
-export { hostToBaseUrl } from './providers/http/baseUrl.ts';
+export { frankfurterMonthly, type FrankfurterMonthlyOptions } from './providers/frankfurterMonthly.ts';
+export { frankfurterQuotes } from './providers/frankfurterQuotes.ts';
+export type { FrankfurterOptions } from './providers/frankfurter/frankfurterOptions.ts';
+export { massiveMonthly, type MassiveOptions } from './providers/massiveMonthly.ts';
 export { twelveDataMonthly } from './providers/twelveDataMonthly.ts';
 export { twelveDataQuotes } from './providers/twelveDataQuotes.ts';
-export type { TwelveDataOptions } from './providers/twelveData/twelveDataOptions.ts';
+export type { TwelveDataMonthlyOptions, TwelveDataOptions } from './providers/twelveData/twelveDataOptions.ts';
 export { yahooRapidApiIndexes, type YahooRapidApiOptions } from './providers/yahooRapidApiIndexes.ts';
 export { recordedIndexes } from './providers/recorded/recordedIndexes.ts';
 export { recordedMonthly } from './providers/recorded/recordedMonthly.ts';
@@ -48,6 +51,12 @@ export { recordedQuotes, type RecordedOptions } from './providers/recorded/recor
 export { simulatedIndexes } from './providers/simulated/simulatedIndexes.ts';
 export { simulatedMonthly } from './providers/simulated/simulatedMonthly.ts';
 export { simulatedQuotes, type SimulatedOptions, type SimulatedQuota } from './providers/simulated/simulatedQuotes.ts';
+
+// Providers: the pieces to write one of your own.
+export { hostToBaseUrl } from './providers/http/baseUrl.ts';
+export { readJson } from './providers/http/readJson.ts';
+export { classifyAnswer, refusalError, type Refusal } from './providers/http/refusal.ts';
+export { requestText, type TextRequest, type TextResponse } from './providers/http/requestText.ts';
 
 // In memory: bus, sink and ledger.
 export { memoryBus, type MemoryBus, type MemoryBusOptions } from './memory/memoryBus.ts';
