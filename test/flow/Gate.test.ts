@@ -86,6 +86,15 @@ describe('Gate', () => {
     expect(gate.full).toBe(false);
   });
 
+  it('is forgotten by its emitters when it closes', () => {
+    const gate = new Gate(1);
+    const unlink = vi.spyOn(gate, 'unlink');
+    const { subscription } = sourceInto(gate, new Gate(1));
+    gate.close();
+    subscription.unsubscribe();
+    expect(unlink).not.toHaveBeenCalled();
+  });
+
   it('tells who starts to wait', () => {
     const waiting: Emitter[] = [];
     const gate = new Gate(1, (emitter) => waiting.push(emitter));
