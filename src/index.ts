@@ -34,6 +34,7 @@ export {
 export { jsonFileStore, type JsonFileStoreOptions } from './limits/quotas/jsonFileStore.ts';
 export { memoryQuotaStore } from './limits/quotas/memoryQuotaStore.ts';
 export type { QuotaPeriod } from './limits/quotas/quotaPeriod.ts';
+export { firstOf } from './limits/firstOf.ts';
 export { limited, type LimitedOptions } from './limits/limited.ts';
 
 // Providers.

@@ -8,9 +8,9 @@ export const late = { status: 'skipped', reason: 'deadline' } as const;
 export function outcomeOf<T>(error: PipelineError, now: number): Fetched<T> {
   if (error.code === 'canceled') return canceled;
   if (error.code !== 'quota_exhausted') return { status: 'failed', error };
-  const { retryAfterMs } = error;
-  if (retryAfterMs === undefined || !Number.isFinite(retryAfterMs)) return { status: 'skipped', reason: 'quota' };
-  return { status: 'skipped', reason: 'quota', until: new Date(now + Math.max(0, retryAfterMs)) };
+  const until = new Date(now + Math.max(0, error.retryAfterMs ?? NaN));
+  const isKnown = !Number.isNaN(until.getTime());
+  return { status: 'skipped', reason: 'quota', ...(isKnown && { until }) };
 }
 
 interface Placed {
