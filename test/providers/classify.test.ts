@@ -145,14 +145,9 @@ describe.each(Object.entries(providers))('%s', (provider, { classify, answers })
     const { status, headers, body } = fixture(provider, name);
     const text = typeof body === 'string' ? body : JSON.stringify(body);
     const refusal = classify(status, new Headers(headers), text, nowMs);
-    expect(refusal && { ...refusal, retryable: refusal.retryable ?? false }).toEqual(
-      expected && {
-        retryable: false,
-        status: expect.stringMatching(/^HTTP \d/),
-        text: expect.any(String),
-        ...expected,
-      },
-    );
+    expect(refusal?.code).toBe((expected as Partial<Refusal> | undefined)?.code);
+    expect({ retryable: false, ...refusal }).toMatchObject({ retryable: false, ...expected });
+    if (refusal !== undefined) expect(refusal.status).toMatch(/^HTTP \d/);
   });
 
   it('has no recorded answer that is not told here', () => {
