@@ -105,6 +105,7 @@ export function massiveMonthly(options: MassiveOptions): Provider<MonthlyRange, 
   return {
     name: providerName,
     maxBatchSize: 1,
+    timeoutMs: 30_000,
     cost: (ranges) => ranges.reduce((calls, range) => calls + callsOf(requestsOf(range)), 0),
     async fetch(ranges, { signal }) {
       signal.throwIfAborted();

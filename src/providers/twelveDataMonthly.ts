@@ -60,6 +60,7 @@ const fields = { price: { key: 'close' } } as const;
 export function twelveDataMonthly(options: TwelveDataMonthlyOptions): Provider<MonthlyRange, MonthlyPrices> {
   const { maxMonthsPerCall, ...resolved } = resolveOptions(options);
   return twelveDataProvider(resolved, {
+    timeoutMs: 30_000, // a series is a hundred times as long as a quote
     requests: (ranges) =>
       splitRange(unionOf(ranges), maxMonthsPerCall).map(({ startDate, endDate }) => ({
         interval: '1month',

@@ -42,6 +42,8 @@ const scenarios: Record<ProviderScenario, Recording | Handler> = {
   hangs: () => undefined,
   'rate-limited': recorded('too-many-429'),
   down: recorded('bad-gateway-502'),
+  unauthorized: recorded('forbidden-403'),
+  malformed: recorded('html-200'),
 };
 
 describe('the provider contract', () => {
@@ -106,7 +108,7 @@ describe('frankfurterMonthly', () => {
   it('serves currency pairs only', async () => {
     const { answers, urls } = await ask(serve, [range('AAPL', '2026-01-01', '2026-01-31', 'STOCK')]);
     expect(urls).toEqual([]);
-    expect(answers).toMatchObject([{ code: 'not_in_plan' }]);
+    expect(answers).toMatchObject([{ code: 'asset_type_unknown' }]);
   });
 
   it.each([

@@ -41,6 +41,8 @@ const scenarios: Record<ProviderScenario, Recording | Handler> = {
   hangs: () => undefined,
   'rate-limited': recorded('too-many-429'),
   down: recorded('bad-gateway-502'),
+  unauthorized: recorded('forbidden-403'),
+  malformed: recorded('html-200'),
 };
 
 describe.each(['USD/NOP', 'NOPUSD', 'USD/XXX'])('the provider contract, with %s as unknown', (unknown) => {
@@ -94,8 +96,8 @@ describe('on the wire', () => {
     const { urls, answers } = await ask(serve, assets);
     expect(urls).toEqual([]);
     expect(answers.map((answer) => PipelineError.isInstance(answer) && answer.code)).toEqual([
-      'not_in_plan',
-      'not_in_plan',
+      'asset_type_unknown',
+      'asset_type_unknown',
       'symbol_invalid',
       'symbol_invalid',
       'symbol_invalid',

@@ -48,6 +48,8 @@ const scenarios: Record<ProviderScenario, Recording | Handler> = {
   hangs: () => undefined,
   'rate-limited': recorded('too-many-429'),
   down: recorded('bad-gateway-502'),
+  unauthorized: recorded('unknown-key-401'),
+  malformed: recorded('html-200'),
 };
 
 describe('the provider contract', () => {

@@ -34,6 +34,8 @@ const scenarios: Record<ProviderScenario, Recording | Handler> = {
   hangs: () => undefined,
   'rate-limited': recorded('minute-credits-429'),
   down: recorded('bad-gateway-502'),
+  unauthorized: recorded('unauthorized-401'),
+  malformed: recorded('html-200'),
 };
 
 describe('the provider contract', () => {

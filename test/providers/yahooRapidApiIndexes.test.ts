@@ -50,6 +50,8 @@ const scenarios: Record<ProviderScenario, Recording | Handler> = {
   hangs: () => undefined,
   'rate-limited': recorded('per-second-429'),
   down: recorded('bad-gateway-502'),
+  unauthorized: recorded('invalid-crumb-401'),
+  malformed: recorded('html-200'),
 };
 
 describe('the provider contract', () => {

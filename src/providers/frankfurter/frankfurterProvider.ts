@@ -18,6 +18,8 @@ interface Endpoint<I extends Asset, T> {
   read(input: I, rates: readonly DatedRate[]): T | PipelineError;
 }
 
+const timeoutMs = 30_000;
+
 const fields = { rate: { key: 'rate' } } as const;
 
 /** What quotes and months have in common: no key, and all pairs of one base currency in one request. */
@@ -37,6 +39,7 @@ export function frankfurterProvider<I extends Asset, T>(
   return {
     name: providerName,
     maxBatchSize: options.maxBatchSize,
+    timeoutMs, // a call may be several requests
     cost: (inputs) => {
       const requests = [...byBase(inputs).values()].map((group) => endpoint.requests(group).length);
       return Math.max(
@@ -73,7 +76,7 @@ function addRows(rows: Map<string, JsonRecord[]>, pair: string, found: readonly 
 function pairOf({ symbol, assetType }: Asset): CurrencyPair | ProviderError {
   if (assetType === 'FOREX') return currencyPair(providerName, symbol);
   const message = `${providerName}: ${symbol}: only currency pairs (FOREX) are served, this is ${assetType}`;
-  return new ProviderError('not_in_plan', message);
+  return new ProviderError('asset_type_unknown', message);
 }
 
 /** The inputs that can be asked for, by base currency. */

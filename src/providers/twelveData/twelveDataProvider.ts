@@ -13,6 +13,8 @@ interface Endpoint<I extends Asset, T> {
   /** The parameters besides the symbols, of one request each, at least one; `inputs` is never empty. */
   requests(inputs: readonly I[]): readonly Readonly<Record<string, string>>[];
   read(input: I, record: JsonRecord): T | PipelineError;
+  /** Time limit of one call, in milliseconds. Default: that of the fetcher. */
+  readonly timeoutMs?: number;
   /** What it means that there are no prices on the dates asked for. Default: a refusal like any other. */
   readonly readNoMonths?: (input: I) => T;
   /** The values of several requests as one. Default: the value of the first. */
@@ -53,6 +55,7 @@ export function twelveDataProvider<I extends Asset, T>(
   return {
     name: providerName,
     maxBatchSize: options.maxBatchSize,
+    timeoutMs: endpoint.timeoutMs,
     cost: (inputs) =>
       inputs.length === 0 ? 0 : new Set(inputs.map(creditKey)).size * endpoint.requests(inputs).length,
     async fetch(inputs, call) {
