@@ -168,7 +168,7 @@ export class BatchRun<I, T> implements Run<I, T> {
   #awaitProvider(): void {
     const { outageMs, now, state } = this.#settings;
     const { breaker } = state;
-    if (this.#call.failFast === true || breaker.downMs >= outageMs) {
+    if (this.#call.failFast === true || (!breaker.isOnTrial && breaker.downMs >= outageMs)) {
       this.#results.put(this.#queue.clear(), { status: 'failed', error: breaker.error });
       this.#proceed();
     } else if (this.#forgetProvider === undefined) {
@@ -176,7 +176,7 @@ export class BatchRun<I, T> implements Run<I, T> {
         this.#forgetProvider = undefined;
         this.#proceed();
       });
-      const until = new Date(now() + breaker.probeInMs);
+      const until = new Date(now() + breaker.trialInMs);
       this.#tell(() => this.#call.onWait?.(until));
     }
   }
@@ -194,7 +194,8 @@ export class BatchRun<I, T> implements Run<I, T> {
   #retryOrFail(failures: readonly Failure<I>[], call: SharedCall<I, T>): void {
     const { maxRetries, random, state } = this.#settings;
     const transient = failures.filter(({ entry, error }) => isTransient(error) && entry.failures < maxRetries);
-    const mayRetry = transient.length > 0 && call.mayRetry(() => state.budget.take());
+    // While the provider is down nothing is sent but a trial now and then: there is no load to keep from it.
+    const mayRetry = transient.length > 0 && call.mayRetry(() => state.breaker.isDown || state.budget.take());
     const again = mayRetry ? transient : [];
     for (const failure of failures) if (!again.includes(failure)) this.#fail(failure);
     const entries = again.map(({ entry }) => entry);

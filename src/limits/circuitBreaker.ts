@@ -1,4 +1,4 @@
-import type { PipelineError} from '../model/errors.ts';
+import type { PipelineError } from '../model/errors.ts';
 import { ProviderError } from '../model/errors.ts';
 import { RecentEvents } from './recentEvents.ts';
 import { isOutage } from './retryPolicy.ts';
@@ -34,8 +34,8 @@ export class CircuitBreaker {
   #failuresInARow = 0;
   /** When it opened first, until it closes. */
   #downSince: number | undefined;
-  #probeAt = 0;
-  #isProbing = false;
+  #trialAt = 0;
+  #isOnTrial = false;
   #lastError: PipelineError | undefined;
   readonly #listeners = new Set<() => void>();
   #timer: NodeJS.Timeout | undefined;
@@ -46,7 +46,12 @@ export class CircuitBreaker {
 
   /** Whether nothing can be sent now. */
   get isDown(): boolean {
-    return this.#downSince !== undefined && (this.#isProbing || this.probeInMs > 0);
+    return this.#downSince !== undefined && (this.#isOnTrial || this.trialInMs > 0);
+  }
+
+  /** Whether the call is on its way that tries whether the provider is back. */
+  get isOnTrial(): boolean {
+    return this.#isOnTrial;
   }
 
   /** How long the provider has been without an answer; 0 while it is up. */
@@ -54,8 +59,8 @@ export class CircuitBreaker {
     return this.#downSince === undefined ? 0 : performance.now() - this.#downSince;
   }
 
-  get probeInMs(): number {
-    return this.#downSince === undefined ? 0 : Math.max(0, this.#probeAt - performance.now());
+  get trialInMs(): number {
+    return this.#downSince === undefined ? 0 : Math.max(0, this.#trialAt - performance.now());
   }
 
   /** What becomes of inputs that do not wait for the provider. */
@@ -64,7 +69,7 @@ export class CircuitBreaker {
     const last = this.#lastError?.message ?? 'no answer';
     return new ProviderError('provider_unavailable', `${this.#settings.provider}: down for ${seconds} s: ${last}`, {
       retryable: true,
-      retryAfterMs: this.probeInMs,
+      retryAfterMs: this.trialInMs,
       cause: this.#lastError,
     });
   }
@@ -73,14 +78,14 @@ export class CircuitBreaker {
   admit(): AdmittedCall | undefined {
     if (this.isDown) return undefined;
     if (this.#downSince === undefined) return { end: this.#count };
-    this.#isProbing = true;
-    return { end: this.#endProbe };
+    this.#isOnTrial = true;
+    return { end: this.#endTrial };
   }
 
   /** Calls `listener` once, when it may be worth asking again; the function returned forgets it. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
-    if (!this.#isProbing) this.#timer ??= setTimeout(this.#notify, Math.ceil(this.probeInMs));
+    if (!this.#isOnTrial) this.#timer ??= setTimeout(this.#notify, Math.ceil(this.trialInMs));
     return () => {
       this.#listeners.delete(listener);
       if (this.#listeners.size === 0) this.#clearTimer();
@@ -100,11 +105,11 @@ export class CircuitBreaker {
     if (this.#failuresInARow >= this.#settings.failures || this.#halfFailed()) this.#open();
   };
 
-  readonly #endProbe = (error?: PipelineError): void => {
-    this.#isProbing = false;
+  readonly #endTrial = (error?: PipelineError): void => {
+    this.#isOnTrial = false;
     if (error !== undefined && isOutage(error)) {
       this.#lastError = error;
-      this.#probeAt = performance.now() + this.#settings.openMs;
+      this.#trialAt = performance.now() + this.#settings.openMs;
     } else if (error?.code !== 'canceled') this.#close();
     this.#notify();
   };
@@ -115,7 +120,7 @@ export class CircuitBreaker {
 
   #open(): void {
     this.#downSince = performance.now();
-    this.#probeAt = this.#downSince + this.#settings.openMs;
+    this.#trialAt = this.#downSince + this.#settings.openMs;
     this.#failuresInARow = 0;
     this.#calls.clear();
     this.#failures.clear();

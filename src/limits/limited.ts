@@ -24,7 +24,7 @@ export interface LimitedOptions {
   circuitOpenMs?: number | undefined;
   /**
    * How long an outage is waited for, in milliseconds, or `Infinity`: when a trial call has failed after that, what waits fails
-   * with `provider_unavailable`. 0 waits for none. Default: 60000.
+   * with `provider_unavailable`. 0 waits for no trial but one on its way. Default: 60000.
    */
   outageMs?: number | undefined;
   /**

@@ -84,7 +84,7 @@ export class ProviderState<I, T> {
         : { provider, state: 'exhausted', error, until: this.#dateIn(until - performance.now()) };
     }
     if (!this.breaker.isDown) return { provider, state: 'up' };
-    return { provider, state: 'down', error: this.breaker.error, until: this.#dateIn(this.breaker.probeInMs) };
+    return { provider, state: 'down', error: this.breaker.error, until: this.#dateIn(this.breaker.trialInMs) };
   }
 
   #standing(): Verdict<T> | undefined {
