@@ -73,7 +73,7 @@ export class WindowedLimiter implements Limiter, AsyncDisposable {
     const at = performance.now();
     const ofLane = this.#waiting.laneOf(lane);
     const reserve = this.#reserveOf(ofLane);
-    const ahead = this.#waiting.creditsAhead(credits, ofLane, request);
+    const ahead = this.#waiting.creditsAhead(credits, ofLane, request, reserve);
     const grantedAt = this.#source.forecast(ahead + credits, { at, roundTripMs: this.#roundTripMs, reserve });
     return new Date(this.#settings.now() + Math.max(grantedAt, this.#stops.until, at) - at);
   }
