@@ -27,8 +27,8 @@ const lookbackDays = 14;
  * These are rates of a day, not of the market at this moment. `price` is the last one published, `change` and
  * `percentChange` are from the one before it, and `high` and `low` are the rate itself, because a day has only one. Rates
  * keep the provider's digits. A currency that is unknown fails its pairs alone; assets other than FOREX fail with
- * `asset_type_unknown` and are not asked for. A refusal of the call rejects it, with a `RateLimitError` for the rate. Aborting the
- * signal drops the request.
+ * `asset_type_unknown` and are not asked for. A refusal of the call rejects it, with a `RateLimitError` for the rate.
+ * Aborting the signal drops the request.
  *
  * A call costs one credit per base currency. There is no quota, only a guard against abuse: a limiter of
  * `creditLimiter({ credits: 60, maxConcurrent: 2 })` is polite and quick.

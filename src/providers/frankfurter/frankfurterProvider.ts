@@ -18,6 +18,7 @@ interface Endpoint<I extends Asset, T> {
   read(input: I, rates: readonly DatedRate[]): T | PipelineError;
 }
 
+/** A call may be several requests. */
 const timeoutMs = 30_000;
 
 const fields = { rate: { key: 'rate' } } as const;
@@ -39,7 +40,7 @@ export function frankfurterProvider<I extends Asset, T>(
   return {
     name: providerName,
     maxBatchSize: options.maxBatchSize,
-    timeoutMs, // a call may be several requests
+    timeoutMs,
     cost: (inputs) => {
       const requests = [...byBase(inputs).values()].map((group) => endpoint.requests(group).length);
       return Math.max(

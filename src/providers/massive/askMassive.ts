@@ -30,13 +30,11 @@ export async function askMassive(
 ): Promise<MassiveBars> {
   const { apiKey, baseUrl, maxResponseBytes, fetch, now, signal } = connection;
   const { ticker, startDate, endDate } = wanted;
-  const path = ['v2/aggs/ticker', ...[ticker, 'range', '1', 'month', startDate, endDate].map(encodeURIComponent)].join(
-    '/',
-  );
+  const range = [ticker, 'range', '1', 'month', startDate, endDate].map(encodeURIComponent);
   const { status, headers, body } = await requestText({
     provider: providerName,
     // The most days a request may be made of; its default is fewer.
-    url: `${endpointUrl(baseUrl, path)}?adjusted=true&sort=asc&limit=50000`,
+    url: `${endpointUrl(baseUrl, `v2/aggs/ticker/${range.join('/')}`)}?adjusted=true&sort=asc&limit=50000`,
     headers: { authorization: `Bearer ${apiKey}` },
     maxResponseBytes,
     signal,
