@@ -7,20 +7,20 @@ import type { SharedWindow } from '../../../src/model/quotaPorts.ts';
  */
 export function useVirtualTime() {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
-  let underWay = 0;
+  const underWay = new Set<Promise<unknown>>();
 
-  async function watched<Result>(statement: Promise<Result>): Promise<Result> {
-    underWay += 1;
-    try {
-      return await statement;
-    } finally {
-      underWay -= 1;
-    }
+  function watched<Result>(statement: Promise<Result>): Promise<Result> {
+    underWay.add(statement);
+    const done = (): unknown => underWay.delete(statement);
+    statement.then(done, done);
+    return statement;
   }
 
   async function untilIdle(): Promise<void> {
-    do await new Promise(setImmediate);
-    while (underWay > 0);
+    do {
+      await Promise.allSettled(underWay);
+      await new Promise(setImmediate);
+    } while (underWay.size > 0);
   }
 
   return {
