@@ -121,7 +121,7 @@ describe('stored and batches', () => {
       { status: 'fresh', input: asset('B'), value: quote(asset('B'), '2') },
       { status: 'failed', input: asset('\0'), stage: 'fetch', error },
       { status: 'skipped', input: asset('D'), reason: 'deadline' },
-      { status: 'skipped', input: asset('E'), reason: 'quota' },
+      { status: 'skipped', input: asset('E'), reason: 'quota', until: new Date('2026-11-25T00:00:00Z') },
     ];
     await sink.write(batchOf(outcomes, 'key', 7), call);
     const stored = await sink.ledger.stored('key', 7);
