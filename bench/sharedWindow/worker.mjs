@@ -11,11 +11,14 @@ const limiter = creditLimiter({ credits, windowMs, window, callTimeoutMs });
 async function work() {
   const { signal } = new AbortController();
   const call = async (grant) => (await fetch(`${baseUrl}/${number}/${grant.credits}`)).status;
-  try {
-    while ((await limiter.run({ credits: 3, min: 1 }, call, { signal })) === 200);
-  } catch (error) {
-    // What still waits when the limiter is stopped.
-    if (error.code !== 'canceled') throw error;
+  for (let status = 200; status === 200; ) {
+    try {
+      status = await limiter.run({ credits: 3, min: 1 }, call, { signal });
+    } catch (error) {
+      // What still waits when the limiter is stopped; a database that is slow to answer is asked again.
+      if (error.code === 'canceled') break;
+      if (!error.retryable) throw error;
+    }
   }
   await limiter.stop();
 }
