@@ -56,9 +56,21 @@ export function settleOutcomes<I, T>(batch: Batch<I, T>, table: SinkTable<I, T>,
   });
 }
 
-/** What was canceled is to be done by whoever takes the request up again, so the ledger must not know the batch. */
+/**
+ * What was canceled, or could not be planned because the database was away, is to be done by whoever takes the request up
+ * again: the ledger must not know the batch.
+ */
 export function isUnfinished({ outcomes }: Batch<unknown, unknown>): boolean {
-  return outcomes.some(
-    (outcome) => outcome.status === 'pending' || (outcome.status === 'skipped' && outcome.reason === 'canceled'),
-  );
+  return outcomes.some((outcome) => {
+    switch (outcome.status) {
+      case 'pending':
+        return true;
+      case 'skipped':
+        return outcome.reason === 'canceled';
+      case 'failed':
+        return outcome.error.code === 'database_unavailable';
+      default:
+        return false;
+    }
+  });
 }
