@@ -175,8 +175,8 @@ describe('a forecast for a lane', () => {
     const other = Array.from({ length: 40 }, () =>
       limiter.run({ credits: 8, lane: 'market' }, (grant) => send(server, grant), { signal: never }),
     );
-    const expected = limiter.forecast(500, 'historical').getTime() - startOfTests;
-    let left = 500;
+    const expected = limiter.forecast(1_500, 'historical').getTime() - startOfTests;
+    let left = 1_500;
     let doneAt = 0;
     const work = async (): Promise<void> => {
       while (left > 0) {
