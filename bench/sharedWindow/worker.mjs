@@ -11,7 +11,7 @@ const limiter = creditLimiter({ credits, windowMs, window, callTimeoutMs });
 async function work() {
   const { signal } = new AbortController();
   const call = async (grant) => (await fetch(`${baseUrl}/${number}/${grant.credits}`)).status;
-  for (let status = 200; status === 200; ) {
+  for (let status = 200; status === 200;) {
     try {
       status = await limiter.run({ credits: 3, min: 1 }, call, { signal });
     } catch (error) {
