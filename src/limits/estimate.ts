@@ -1,5 +1,5 @@
 import type { FetchEstimate, Limiter, Provider, QuotaWindow } from '../model/ports.ts';
-import { InputQueue, type Entry } from './inputQueue.ts';
+import { InputQueue, type Entry } from './fetching/inputQueue.ts';
 import { WindowRoom } from './windowRoom.ts';
 
 interface EstimateCircumstances {

@@ -3,10 +3,10 @@ import { callback, defineOptions } from '../model/defineOptions.ts';
 import { OptionsError } from '../model/errors.ts';
 import type { Fetcher, Limiter, Provider } from '../model/ports.ts';
 import { AbortListeners } from './abortListeners.ts';
-import { BatchRun } from './batchRun.ts';
+import { BatchRun } from './fetching/batchRun.ts';
 import { estimate } from './estimate.ts';
-import { jsonKey } from './inputQueue.ts';
-import { ProviderState } from './providerState.ts';
+import { jsonKey } from './fetching/inputQueue.ts';
+import { ProviderState } from './fetching/providerState.ts';
 
 export interface LimitedOptions {
   /** Time limit of one request to the provider, in milliseconds. Default: the provider's own, else 10000. */

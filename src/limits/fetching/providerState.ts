@@ -1,5 +1,5 @@
-import type { PipelineError } from '../model/errors.ts';
-import type { Fetched, ProviderHealth } from '../model/ports.ts';
+import type { PipelineError } from '../../model/errors.ts';
+import type { Fetched, ProviderHealth } from '../../model/ports.ts';
 import { CircuitBreaker } from './circuitBreaker.ts';
 import { DeadSymbols } from './deadSymbols.ts';
 import { outcomeOf } from './results.ts';

@@ -1,4 +1,4 @@
-import type { AbortListeners } from './abortListeners.ts';
+import type { AbortListeners } from '../abortListeners.ts';
 
 /** What `promise` becomes, or a rejection with the signal's reason as soon as it aborts. */
 export async function orAborted<R>(promise: Promise<R>, signal: AbortSignal, aborts: AbortListeners): Promise<R> {

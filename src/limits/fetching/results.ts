@@ -1,5 +1,5 @@
-import type { PipelineError } from '../model/errors.ts';
-import type { Fetched } from '../model/ports.ts';
+import type { PipelineError } from '../../model/errors.ts';
+import type { Fetched } from '../../model/ports.ts';
 
 export const canceled = { status: 'skipped', reason: 'canceled' } as const;
 export const late = { status: 'skipped', reason: 'deadline' } as const;

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { CircuitBreaker } from '../../src/limits/circuitBreaker.ts';
-import { PipelineError, ProviderError, RateLimitError } from '../../src/model/errors.ts';
+import { CircuitBreaker } from '../../../src/limits/fetching/circuitBreaker.ts';
+import { PipelineError, ProviderError, RateLimitError } from '../../../src/model/errors.ts';
 
 const down = new ProviderError('provider_unavailable', 'test: HTTP 503', { retryable: true });
 

@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { creditLimiter } from '../../src/limits/creditLimiter.ts';
-import { DeadSymbols } from '../../src/limits/deadSymbols.ts';
-import { limited } from '../../src/limits/limited.ts';
-import { ProviderError } from '../../src/model/errors.ts';
-import type { Provider } from '../../src/model/ports.ts';
-import { expectWindow } from '../../src/testing/expectWindow.ts';
-import { quotaServer } from '../../src/testing/quotaServer.ts';
-import { call, summary, wordLengths } from './providers.ts';
-import { seeded } from './traffic.ts';
+import { creditLimiter } from '../../../src/limits/creditLimiter.ts';
+import { DeadSymbols } from '../../../src/limits/fetching/deadSymbols.ts';
+import { limited } from '../../../src/limits/limited.ts';
+import { ProviderError } from '../../../src/model/errors.ts';
+import type { Provider } from '../../../src/model/ports.ts';
+import { expectWindow } from '../../../src/testing/expectWindow.ts';
+import { quotaServer } from '../../../src/testing/quotaServer.ts';
+import { call, summary, wordLengths } from '../providers.ts';
+import { seeded } from '../traffic.ts';
 
 const hourMs = 3_600_000;
 const unknown = (word: string) => new ProviderError('symbol_unknown', `words: ${word}: unknown`);

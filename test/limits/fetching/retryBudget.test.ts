@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import { RetryBudget } from '../../src/limits/retryBudget.ts';
+import { RetryBudget } from '../../../src/limits/fetching/retryBudget.ts';
 
 const taken = (budget: RetryBudget, tries: number): number =>
   Array.from({ length: tries }, () => budget.take()).filter(Boolean).length;

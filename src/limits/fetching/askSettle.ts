@@ -1,6 +1,6 @@
-import type { Standing } from '../model/outcome.ts';
-import type { FetchCall } from '../model/ports.ts';
-import type { AbortListeners } from './abortListeners.ts';
+import type { Standing } from '../../model/outcome.ts';
+import type { FetchCall } from '../../model/ports.ts';
+import type { AbortListeners } from '../abortListeners.ts';
 import type { InputQueue } from './inputQueue.ts';
 import { orAborted } from './orAborted.ts';
 import type { Results } from './results.ts';

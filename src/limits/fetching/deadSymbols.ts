@@ -1,4 +1,4 @@
-import { PipelineError } from '../model/errors.ts';
+import { PipelineError } from '../../model/errors.ts';
 
 const mostRemembered = 10_000;
 /** A batch of which a larger share is unknown says more of the provider than of its symbols. */
