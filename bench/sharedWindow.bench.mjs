@@ -1,8 +1,8 @@
 /**
  * One window of credits for several limiters, as a table in PostgreSQL, without a reserve:
  *
- * - four limiters on the virtual clock, kept as busy as they can be for 24 hours (6 in the other rows), the database a real one, the time passed
- *   in; one of the four is dropped in the middle with its calls on their way;
+ * - four limiters on the virtual clock, kept as busy as they can be for 24 hours (6 in the other rows), the database a real
+ *   one, the time passed in; one of the four is dropped in the middle with its calls on their way;
  * - four real processes on a window of 2 s, the database's own clock and a real HTTP server; one is killed (SIGKILL) in the
  *   middle of a call.
  *
