@@ -156,6 +156,14 @@ describe('a failure of a shared call', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('is one retry of the budget, however many batches it has', async () => {
+    const provider = wordLengths({ answer: (inputs, n) => (n <= 3 ? Promise.reject(unavailable) : lengths(inputs)) });
+    const batches = Array.from({ length: 8 }, () => words(2));
+    const { results } = share(batches, { provider, options: { retryShare: 0, random: () => 1 } });
+    expect(await settled(results, 10_000)).toEqual(batches.map(() => [1, 2]));
+    expect(provider.calls).toHaveLength(4);
+  });
+
   it('of one input concerns those who asked for it', async () => {
     const unknown = new ProviderError('symbol_unknown', 'words: no');
     const answer = (inputs: readonly string[]) => inputs.map((word) => (word === 'xx' ? unknown : word.length));

@@ -1,12 +1,12 @@
 import { PipelineError } from '../../model/errors.ts';
 import type { FetchCall, Fetched } from '../../model/ports.ts';
+import { endsBatch, isRateLimit, isTransient, retryDelayMs } from '../retryPolicy.ts';
 import { startDeadline } from './deadline.ts';
 import { DeadTally } from './deadSymbols.ts';
 import { InputQueue } from './inputQueue.ts';
 import type { Entry } from './inputQueue.ts';
 import type { Run } from './providerState.ts';
 import { canceled, late, outcomeOf, Results } from './results.ts';
-import { endsBatch, isRateLimit, isTransient, retryDelayMs } from '../retryPolicy.ts';
 import type { Answer, SharedCall } from './sharedCalls.ts';
 import { announceWait, costOf, Turn } from './turn.ts';
 import type { BatchInTurn, BatchSettings } from './turn.ts';

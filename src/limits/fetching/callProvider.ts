@@ -1,8 +1,8 @@
 import { PipelineError, ProviderError } from '../../model/errors.ts';
 import type { Grant, Provider, QuotaSeen } from '../../model/ports.ts';
 import type { AbortListeners } from '../abortListeners.ts';
-import { orAborted } from './orAborted.ts';
 import { asProviderError } from '../retryPolicy.ts';
+import { orAborted } from './orAborted.ts';
 
 /** The circumstances of one request to a provider. */
 export interface CallCircumstances {

@@ -1,7 +1,7 @@
 import type { PipelineError } from '../../model/errors.ts';
 import { ProviderError } from '../../model/errors.ts';
-import { RecentEvents } from './recentEvents.ts';
 import { isOutage } from '../retryPolicy.ts';
+import { RecentEvents } from './recentEvents.ts';
 
 /** The calls of so long decide, and so many of them at least, of which so large a share failed. */
 const observedMs = 30_000;

@@ -1,6 +1,6 @@
 import { PipelineError } from '../../model/errors.ts';
-import type { Entry } from './inputQueue.ts';
 import { isRateLimit } from '../retryPolicy.ts';
+import type { Entry } from './inputQueue.ts';
 
 /** What a call brought for an entry of somebody who waits for it. */
 export interface Answer<I, T> {

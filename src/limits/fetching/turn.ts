@@ -1,13 +1,13 @@
 import { PipelineError } from '../../model/errors.ts';
 import type { FetchCall, Grant, Limiter, Provider } from '../../model/ports.ts';
 import type { AbortListeners } from '../abortListeners.ts';
+import { mostAtOnce } from '../estimate.ts';
+import { asProviderError } from '../retryPolicy.ts';
 import { settleWaiting } from './askSettle.ts';
 import { callProvider } from './callProvider.ts';
-import { mostAtOnce } from '../estimate.ts';
 import type { Entry, InputQueue } from './inputQueue.ts';
 import type { ProviderState } from './providerState.ts';
 import type { Results } from './results.ts';
-import { asProviderError } from '../retryPolicy.ts';
 import type { Receiver, SharedCall } from './sharedCalls.ts';
 
 /** After a shorter wait nobody else can have fetched much, and asking would cost a query. */
