@@ -9,11 +9,11 @@ import PQueue from 'p-queue';
 import pThrottle from 'p-throttle';
 import { RateLimiterMemory, RateLimiterQueue } from 'rate-limiter-flexible';
 
-const { signal } = new AbortController();
 const maxConcurrent = 64;
 
 export const ours = ({ credits, windowMs, weight, min = weight }) => {
   const limiter = creditLimiter({ credits, windowMs, maxConcurrent });
+  const { signal } = new AbortController();
   return (task) => limiter.run({ credits: weight, min }, task, { signal });
 };
 

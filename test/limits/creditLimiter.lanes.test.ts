@@ -1,10 +1,10 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { creditLimiter } from '../../src/limits/creditLimiter.ts';
 import type { CreditLimiter } from '../../src/limits/creditLimiter.ts';
 import { expectWindow } from '../../src/testing/expectWindow.ts';
 import { quotaServer } from '../../src/testing/quotaServer.ts';
 import { call, settled, startOfTests, startVirtualTime } from './limiterCalls.ts';
-import { hourMs, never, seeded, send } from './traffic.ts';
+import { hourMs, never, passTime, seeded, send } from './traffic.ts';
 
 beforeEach(() => {
   startVirtualTime();
@@ -40,7 +40,7 @@ describe('lanes that wait side by side', () => {
   ])('share %s: an eighth for each lower one, the rest for the highest', async (_name, credits, windowMs) => {
     const limiter = creditLimiter({ credits, windowMs, lanes });
     const all = backlog(limiter, lanes);
-    await vi.advanceTimersByTimeAsync(Math.min(hourMs, windowMs * 60));
+    await passTime(Math.min(hourMs, windowMs * 60));
     expect(all.share('historical')).toBeGreaterThanOrEqual(0.12);
     expect(all.share('index')).toBeGreaterThanOrEqual(0.12);
     expect(all.share('market')).toBeGreaterThanOrEqual(0.7);
@@ -65,14 +65,14 @@ describe('lanes that wait side by side', () => {
   it('save nothing up while they are idle', async () => {
     const limiter = creditLimiter({ credits: 8, lanes, reserve: 0 });
     const market = backlog(limiter, ['market']);
-    await vi.advanceTimersByTimeAsync(2 * hourMs);
+    await passTime(2 * hourMs);
     const late = backlog(limiter, ['historical']);
-    await vi.advanceTimersByTimeAsync(hourMs);
+    await passTime(hourMs);
     await Promise.all([market.end(), late.end()]);
     // Had it saved up its eighth of two hours, it would have had a quarter of the third.
     const order: string[] = [];
     for (const lane of ['historical', 'market', 'market']) void call(limiter, 8, { lane }).then(() => order.push(lane));
-    await vi.advanceTimersByTimeAsync(hourMs);
+    await passTime(hourMs);
     expect(order).toHaveLength(3);
     expect(order[0]).toBe('market');
   });
@@ -87,10 +87,10 @@ describe('a rare market job', () => {
   async function longestWait(options: { readonly lanes?: readonly string[]; readonly reserve?: number }) {
     const limiter = creditLimiter({ credits: 55, ...options });
     const historical = backlog(limiter, ['historical'], 300);
-    await vi.advanceTimersByTimeAsync(10 * 60_000);
+    await passTime(10 * 60_000);
     const waits: number[] = [];
     for (let job = 0; job < 12; job += 1) {
-      await vi.advanceTimersByTimeAsync(107_000); // at another moment of the window each time
+      await passTime(107_000); // at another moment of the window each time
       const askedAt = performance.now();
       await settled(
         limiter.run(
@@ -120,7 +120,7 @@ describe('a rare market job', () => {
     const limiter = creditLimiter({ credits: 55, lanes, maxConcurrent: 2 });
     await settled(call(limiter, 1, { lane: 'market' }), 200);
     const slow = [0, 1].map(() => call(limiter, 1, { lane: 'historical', ms: 9_000 }));
-    await vi.advanceTimersByTimeAsync(1_000);
+    await passTime(1_000);
     const market = await settled(call(limiter, 1, { lane: 'market' }), 500);
     expect(market.at).toBeLessThan(1.3);
     const [, second] = await settled(Promise.all(slow), 20_000);
@@ -135,7 +135,7 @@ describe('requests of one lane', () => {
     for (const request of ['a', 'a', 'a', 'b', 'b', 'c']) {
       void call(limiter, 1, { request }).then(() => order.push(request));
     }
-    await vi.advanceTimersByTimeAsync(20_000);
+    await passTime(20_000);
     expect(order).toEqual(['a', 'b', 'c', 'a', 'b', 'a']);
   });
 
@@ -143,7 +143,7 @@ describe('requests of one lane', () => {
     const limiter = creditLimiter({ credits: 1, windowMs: 1_000 });
     const order: number[] = [];
     for (const batch of [0, 3, 2, 2, 1]) void call(limiter, 1, { request: 'r', batch }).then(() => order.push(batch));
-    await vi.advanceTimersByTimeAsync(20_000);
+    await passTime(20_000);
     expect(order).toEqual([0, 1, 2, 2, 3]);
   });
 });

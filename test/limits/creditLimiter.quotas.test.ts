@@ -6,7 +6,7 @@ import { PipelineError } from '../../src/model/errors.ts';
 import type { QuotaStore } from '../../src/model/quotaPorts.ts';
 import { quotaServer } from '../../src/testing/quotaServer.ts';
 import { call, settled, startOfTests, startVirtualTime } from './limiterCalls.ts';
-import { hourMs, never, seeded, send } from './traffic.ts';
+import { hourMs, never, passTime, seeded, send } from './traffic.ts';
 
 beforeEach(() => {
   startVirtualTime();
@@ -46,7 +46,7 @@ describe('the quota of a day', () => {
       'creditLimiter: the quota of 100 credits a day is used up until 2026-01-02T00:00:00.000Z',
     );
     expect((Date.now() + error.retryAfterMs! - Date.UTC(2026, 0, 2)) / 1_000).toBeCloseTo(0, 0);
-    await vi.advanceTimersByTimeAsync(error.retryAfterMs!);
+    await passTime(error.retryAfterMs!);
     expect(await settled(useUp(limiter))).toBe(100);
   });
 
@@ -71,7 +71,7 @@ describe('the quota of a day', () => {
     ] as const;
     const limiter = creditLimiter({ credits: 55, quotas });
     expect(await settled(useUp(limiter))).toBe(60);
-    await vi.advanceTimersByTimeAsync(dayMs);
+    await passTime(dayMs);
     expect(await settled(useUp(limiter))).toBe(40);
     const error = await refusal(call(limiter, 1));
     expect(error).toHaveProperty(
@@ -154,7 +154,7 @@ describe('60 crashes', () => {
           while (!isDead) await limiter.run({ credits: 8, min: 1 }, (grant) => send(server, grant), { signal: never });
         };
         const workers = Promise.allSettled([work(), work(), work()]);
-        await vi.advanceTimersByTimeAsync(crashesAt);
+        await passTime(crashesAt);
         isDead = true; // nothing is given back
         if (crashesAt === Infinity) await workers;
       };
@@ -225,7 +225,7 @@ describe('the store of a quota', () => {
     const controller = new AbortController();
     const dropped = limiter.run({ credits: 8 }, () => Promise.resolve(), controller);
     const next = call(limiter, 5);
-    await vi.advanceTimersByTimeAsync(100);
+    await passTime(100);
     controller.abort(new Error('no longer wanted'));
     await expect(dropped).rejects.toThrow('no longer wanted');
     expect((await settled(next, 1_000)).credits).toBe(5);

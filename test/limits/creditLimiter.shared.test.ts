@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { creditLimiter } from '../../src/limits/creditLimiter.ts';
 import type { CreditLimiter, CreditLimiterOptions } from '../../src/limits/creditLimiter.ts';
 import { PipelineError } from '../../src/model/errors.ts';
@@ -7,7 +7,7 @@ import { expectWindow } from '../../src/testing/expectWindow.ts';
 import { memoryWindow } from '../../src/testing/memoryWindow.ts';
 import { quotaServer } from '../../src/testing/quotaServer.ts';
 import { call, seconds, settled, startVirtualTime } from './limiterCalls.ts';
-import { hourMs, never, seeded, send } from './traffic.ts';
+import { hourMs, never, passTime, seeded, send } from './traffic.ts';
 
 beforeEach(() => {
   startVirtualTime();
@@ -70,9 +70,9 @@ describe('four limiters on one window', () => {
       }
     };
     const workers = limiters.flatMap((limiter) => [work(limiter), work(limiter), work(limiter)]);
-    await vi.advanceTimersByTimeAsync((hours / 2) * hourMs);
+    await passTime((hours / 2) * hourMs);
     dead.add(limiters[1]!);
-    await vi.advanceTimersByTimeAsync((hours / 2) * hourMs);
+    await passTime((hours / 2) * hourMs);
     const used = server.arrivals.reduce((sum, arrival) => sum + arrival.credits, 0);
     expectWindow(server.arrivals, { limit: credits, windowMs: 60_000 });
     expect(server.refusals).toBe(0);
@@ -120,7 +120,7 @@ describe('a shared window', () => {
     const limiter = limiterOf(window);
     await settled(call(limiter, 8), 1_000);
     const next = call(limiter, 8);
-    await vi.advanceTimersByTimeAsync(59_000);
+    await passTime(59_000);
     expect(window.seen.takes).toHaveLength(2);
     expect((await settled(next)).at).toBeCloseTo(60.1, 0);
   });
@@ -130,7 +130,7 @@ describe('a shared window', () => {
     const limiter = limiterOf(window, { lanes: ['market', 'historical'] });
     await settled(call(limiter, 6, { lane: 'historical' }), 200);
     const waiting = call(limiter, 1, { lane: 'historical' });
-    await vi.advanceTimersByTimeAsync(1_100);
+    await passTime(1_100);
     const at = seconds();
     const market = await settled(call(limiter, 2, { lane: 'market' }), 200);
     expect(market.at - at).toBeLessThan(0.01);
@@ -143,10 +143,10 @@ describe('a shared window', () => {
     const limiter = limiterOf(window);
     const controller = new AbortController();
     const dropped = limiter.run({ credits: 8 }, () => Promise.resolve(), controller);
-    await vi.advanceTimersByTimeAsync(100);
+    await passTime(100);
     controller.abort(new Error('no longer wanted'));
     await expect(dropped).rejects.toThrow('no longer wanted');
-    await vi.advanceTimersByTimeAsync(1_500);
+    await passTime(1_500);
     expect((await settled(call(limiterOf(window), 8), 1_000)).credits).toBe(8);
   });
 
@@ -163,7 +163,7 @@ describe('a shared window', () => {
       },
     };
     const served = await settled(call(limiterOf(window), 8), 8_000);
-    expect(served.at).toBeGreaterThan(7);
+    expect(served.at).toBeGreaterThanOrEqual(7);
     expect(served.at).toBeLessThan(7.3);
   });
 
@@ -193,7 +193,7 @@ describe('a shared window', () => {
       },
     };
     await expect(settled(call(limiterOf(window), 8), 11_000)).rejects.toMatchObject({ code: 'timeout' });
-    await vi.advanceTimersByTimeAsync(5_000);
+    await passTime(5_000);
     expect(memory.seen.releases).toEqual([8]);
   });
 

@@ -5,7 +5,7 @@ import { OptionsError, ProviderError, RateLimitError } from '../../src/model/err
 import { expectWindow } from '../../src/testing/expectWindow.ts';
 import { quotaServer } from '../../src/testing/quotaServer.ts';
 import { call, failing, settled, startOfTests, startVirtualTime } from './limiterCalls.ts';
-import { hourMs, never, seeded, send } from './traffic.ts';
+import { hourMs, never, passTime, seeded, send } from './traffic.ts';
 
 beforeEach(() => {
   startVirtualTime();
@@ -26,7 +26,7 @@ describe('several windows', () => {
       while (!isOver) await limiter.run({ credits: 5, min: 1 }, (grant) => send(server, grant), { signal: never });
     };
     const workers = Array.from({ length: 10 }, work);
-    await vi.advanceTimersByTimeAsync(2 * hourMs);
+    await passTime(2 * hourMs);
     isOver = true;
     await settled(Promise.all(workers), hourMs);
     const mostBy = [
@@ -87,7 +87,7 @@ describe('a start after an unclean stop', () => {
       const server = quotaServer({ credits: 80, random: seeded(9), latencyMs: [5, 200] });
       const first = creditLimiter({ credits: 8 });
       void first.run({ credits: 8 }, (grant) => send(server, grant), { signal: never });
-      await vi.advanceTimersByTimeAsync(20); // and dies here, its call on the way
+      await passTime(20); // and dies here, its call on the way
       const second = creditLimiter({ credits: 8, startsUsed });
       await settled(second.run({ credits: 8 }, (grant) => send(server, grant), { signal: never }));
       await settled(first.stop());
@@ -136,7 +136,7 @@ describe('what a provider says of when to call again', () => {
     expect(refused).toMatchObject({ code: 'quota_exhausted' });
     expect((refused as ProviderError).retryAfterMs).toBeCloseTo(expected, -2);
     expect(limiter.forecast(1).getTime() - startOfTests).toBeCloseTo(expected, -2);
-    await vi.advanceTimersByTimeAsync(expected);
+    await passTime(expected);
     expect((await settled(call(limiter, 1), 200)).credits).toBe(1);
   });
 

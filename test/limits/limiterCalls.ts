@@ -1,6 +1,6 @@
 import { vi } from 'vitest';
 import type { Grant, Limiter, QuotaSeen } from '../../src/model/ports.ts';
-import { never } from './traffic.ts';
+import { never, passTime } from './traffic.ts';
 
 export const startOfTests = Date.UTC(2026, 0, 1, 12, 0, 13);
 
@@ -43,7 +43,7 @@ export function startVirtualTime(now = startOfTests): void {
 /** What a promise becomes when virtual time passes. */
 export async function settled<T>(promise: PromiseLike<T>, ms = 10 * 60_000): Promise<T> {
   promise.then(undefined, () => undefined);
-  await vi.advanceTimersByTimeAsync(ms);
+  await passTime(ms);
   return promise;
 }
 
