@@ -408,6 +408,19 @@ describe('groups and windows as items of mergeMapBounded', () => {
     expect((await all).length).toBe(10);
   });
 
+  it('do not stall while they are queued behind a bounded operator further down', async () => {
+    const windows = fromPull(() => counted({ value: 0 }, 20)).pipe(
+      windowCount(2),
+      mergeMapBounded((window) => window.pipe(delay(1)), { concurrency: 1, prefetch: 1 }),
+      mergeMapBounded((number) => timer(5).pipe(map(() => number)), { concurrency: 1, prefetch: 0 }),
+      toArray(),
+    );
+    const result = lastValueFrom(windows);
+    result.catch(() => undefined);
+    await vi.runAllTimersAsync();
+    expect((await result).slice(0, 2)).toEqual([0, 1]);
+  });
+
   it('do not stall while items that may end them are under way', async () => {
     const grouped = fromPull(['a', 'b', 'a', 'b', 'c', 'c']).pipe(
       mergeMapBounded((key, index) => timer(index + 1).pipe(map(() => key)), { concurrency: 4 }),
