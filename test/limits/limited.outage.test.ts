@@ -219,6 +219,18 @@ describe('a provider that is down', () => {
     expect(provider.calls).toEqual([['x'], ['x'], ['y']]);
   });
 
+  it('is forgotten by a batch that ends', async () => {
+    const controller = new AbortController();
+    const { fetcher } = downUntil(Infinity, { circuitFailures: 1 });
+    const waiting = follow(fetcher.fetch(['x'], call({ signal: controller.signal })));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(vi.getTimerCount()).toBe(1);
+    controller.abort();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(waiting.results).toEqual(['canceled']);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('takes no credits while it is down', async () => {
     const limiter = creditLimiter({ credits: 8 });
     const provider = wordLengths({ answer: () => Promise.reject(unavailable) });
@@ -268,6 +280,36 @@ describe('a key that is refused', () => {
     const anew = follow(limited(provider, limiter).fetch(['x'], call()));
     await vi.advanceTimersByTimeAsync(1_000);
     expect(anew.results).toEqual([1]);
+  });
+});
+
+describe('a key that is refused while other calls are on their way', () => {
+  const unauthorized = new ProviderError('unauthorized', 'words: HTTP 401');
+  const open = (other: () => Promise<never>) => {
+    const answer = (inputs: readonly string[]) => (inputs[0] === 'x' ? Promise.reject(unauthorized) : other());
+    return limited(wordLengths({ answer, maxBatchSize: 1 }), immediate);
+  };
+
+  it('leaves those canceled that are aborted then', async () => {
+    const controller = new AbortController();
+    const seen = follow(open(() => new Promise(() => {})).fetch(words(2), call({ signal: controller.signal })));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(seen.results).toBeUndefined();
+    controller.abort();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(seen.results).toEqual(['unauthorized', 'canceled']);
+  });
+
+  it('stays refused, whatever those answer', async () => {
+    const gone = new ProviderError('quota_exhausted', 'words: day', { retryAfterMs: 1_000 });
+    const fetcher = open(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      throw gone;
+    });
+    const seen = follow(fetcher.fetch(words(2), call()));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(seen.results).toEqual(['unauthorized', 'quota']);
+    expect(fetcher.health?.()).toMatchObject([{ state: 'refused' }]);
   });
 });
 

@@ -83,11 +83,12 @@ describe('a symbol that the provider does not know', () => {
   it('is left out of a batch that has been waiting for credits since before it was known', async () => {
     const provider = wordLengths({ answer });
     const fetcher = limited(provider, creditLimiter({ credits: 6 }));
-    const first = fetcher.fetch([...named(5), '?'], call());
+    const first = fetcher.fetch(['?', ...named(11)], call());
+    await vi.advanceTimersByTimeAsync(1_000);
     const second = fetcher.fetch(['word', '?'], call());
-    await vi.advanceTimersByTimeAsync(120_000);
-    expect([summary(await first).at(-1), summary(await second)]).toEqual(['symbol_unknown', [4, 'symbol_unknown']]);
-    expect(provider.calls).toEqual([[...named(5), '?'], ['word']]);
+    await vi.advanceTimersByTimeAsync(180_000);
+    expect([summary(await first)[0], summary(await second)]).toEqual(['symbol_unknown', [4, 'symbol_unknown']]);
+    expect(provider.calls).toEqual([['?', ...named(5)], named(11).slice(5), ['word']]);
   });
 
   it('costs its credits once: 34 among 1,536 take no longer than 1,536 that are known', async () => {
