@@ -32,7 +32,7 @@ export function startPull<Page, Value>(
     subscriber.error(error);
     return;
   }
-  if (subscriber.closed)
-    puller.close(); // unsubscribed by the factory itself
+  // The factory itself may have unsubscribed, when there was nothing to close yet.
+  if (subscriber.closed) puller.close();
   else puller.run();
 }
