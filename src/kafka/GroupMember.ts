@@ -9,6 +9,9 @@ import { openConsumer, type ConsumerEvents } from './openConsumer.ts';
 import { toSourceRecord } from './sourceRecord.ts';
 import { Signal } from './Signal.ts';
 
+/** After how long a commit is tried again, if nothing is heard of the group before. */
+const commitPauseMs = 1_000;
+
 /** A member of a consumer group that outlives the consumers of kafkajs. */
 export class GroupMember implements RecordSource {
   readonly #client: KafkaClient;
@@ -52,15 +55,16 @@ export class GroupMember implements RecordSource {
       // kafkajs commits as the member it is now: without this, a partition that went to somebody else would be set back.
       this.#assignment.demand(record, epoch);
       if (!this.#assignment.advances(record, next)) return;
-      const joined = this.#joins.next();
+      const change = this.#joins.within(commitPauseMs);
       try {
         await this.#commitNext(record, next);
         this.#assignment.advance(record, next);
-        return;
+        return change.cancel();
       } catch (error) {
-        if (!isRebalancing(error) && this.joined) throw this.#error(`committing ${record.topic}`, error);
+        const failure = this.#error(`committing ${record.topic}-${record.partition}`, error);
+        if (!failure.retryable && !isRebalancing(error)) throw failure;
       }
-      await joined;
+      await change.done;
     }
   }
 
@@ -116,10 +120,10 @@ export class GroupMember implements RecordSource {
     await this.#opening;
   }
 
-  #commitNext({ topic, partition }: TopicPartition, next: bigint): Promise<void> {
+  async #commitNext({ topic, partition }: TopicPartition, next: bigint): Promise<void> {
     const consumer = this.#consumer;
-    if (consumer === undefined) return Promise.reject(new FencedError('the group was lost'));
-    return consumer.commitOffsets([{ topic, partition, offset: String(next) }]);
+    if (consumer === undefined) throw new FencedError('the group was lost');
+    await consumer.commitOffsets([{ topic, partition, offset: String(next) }]);
   }
 
   #onJoined(memberId: string, partitions: readonly TopicPartition[]): void {
@@ -163,7 +167,7 @@ export class GroupMember implements RecordSource {
   async #joinAgain(): Promise<void> {
     const { maxRejoinDelayMs } = this.#settings;
     for (let delayMs = 100; !this.#isStopped(); delayMs *= 2) {
-      await this.#joins.within(Math.min(delayMs, maxRejoinDelayMs));
+      await this.#joins.within(Math.min(delayMs, maxRejoinDelayMs)).done;
       if (this.#isStopped()) return;
       try {
         return await this.#open();

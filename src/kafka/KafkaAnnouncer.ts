@@ -5,7 +5,6 @@ import { PublishError, type PipelineError } from '../model/errors.ts';
 import type { Announcer, CommittedState, SinkRecord } from '../model/recordPorts.ts';
 import type { KafkaClient } from './kafkaClient.ts';
 import { isOfType, publishError } from './kafkaErrors.ts';
-import { Signal } from './Signal.ts';
 import { inChunks, toTopicMessages } from './sinkMessages.ts';
 
 interface AnnouncerSettings {
@@ -108,7 +107,7 @@ export class KafkaAnnouncer implements Announcer {
       } catch (error) {
         if (attempt === busy.attempts || !isOfType(error, 'CONCURRENT_TRANSACTIONS')) throw error;
       }
-      await new Signal().within(busy.pauseMs);
+      await new Promise((resolve) => setTimeout(resolve, busy.pauseMs));
     }
   }
 

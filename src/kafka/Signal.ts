@@ -1,26 +1,23 @@
 /** Something that happens again and again, to be waited for. */
 export class Signal {
-  #listeners: (() => void)[] = [];
+  readonly #listeners = new Set<() => void>();
 
   fire(): void {
-    const listeners = this.#listeners;
-    this.#listeners = [];
-    for (const listener of listeners) listener();
+    for (const listener of this.#listeners) listener();
   }
 
-  /** Resolves the next time it happens. */
-  next(): Promise<void> {
-    return new Promise((resolve) => this.#listeners.push(resolve));
-  }
-
-  /** Resolves the next time it happens, or once the time is over. */
-  within(timeMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, timeMs);
-      this.#listeners.push(() => {
+  /** Starts to wait: `done` resolves the next time it happens, or once the time is over. `cancel` ends the wait. */
+  within(timeMs: number): { readonly done: Promise<void>; readonly cancel: () => void } {
+    const wait = { done: Promise.resolve(), cancel: (): void => undefined };
+    wait.done = new Promise((resolve) => {
+      wait.cancel = () => {
         clearTimeout(timer);
+        this.#listeners.delete(wait.cancel);
         resolve();
-      });
+      };
+      const timer = setTimeout(() => wait.cancel(), timeMs);
+      this.#listeners.add(wait.cancel);
     });
+    return wait;
   }
 }

@@ -41,7 +41,7 @@ export function isHopeless(error: unknown): boolean {
 /** The error of a source: what was tried, and what came of it. */
 export function brokerError(what: string, error: unknown, secrets: readonly string[]): PipelineError {
   if (PipelineError.isInstance(error)) return error;
-  const retryable = !isHopeless(error);
+  const retryable = !isHopeless(error) && chainOf(error).at(-1)?.retriable !== false;
   const isAnswer = chainOf(error).some(({ type }) => type !== undefined);
   return new BrokerError(
     retryable && !isAnswer ? 'broker_unavailable' : 'broker_error',

@@ -32,9 +32,9 @@ export function withoutSecrets(text: string, secrets: readonly string[]): string
   return secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text);
 }
 
-// What is said at every start, rebalance and transaction. Connection answers are thrown to whoever asked, too.
+// What every rebalance and transaction brings along, and what is thrown to whoever asked, too.
 const routine =
-  /^Response |rebalanc|re-join|not aware of this member|Limiting retries|CONCURRENT_TRANSACTIONS|^Crash: |^Restarting/i;
+  /^Response |^Connection |^Failed to (connect|send)|rebalanc|re-join|not aware of this member|Limiting retries|^Crash: /i;
 
 function levelOf({ level, log }: LogEntry): KafkaLog['level'] {
   switch (level) {

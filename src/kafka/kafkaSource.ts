@@ -24,7 +24,8 @@ export interface KafkaSourceOptions extends KafkaConnectionOptions {
   maxRejoinDelayMs?: number | undefined;
 }
 
-const resolveOptions = defineOptions<KafkaSourceOptions>('kafkaSource')({
+/** Checks the options and fills in the defaults. */
+export const resolveSourceOptions = defineOptions<KafkaSourceOptions>('kafkaSource')({
   ...connectionChecks,
   groupId: z.string().min(1),
   topics: z.array(z.string().min(1)).min(1),
@@ -37,7 +38,7 @@ const resolveOptions = defineOptions<KafkaSourceOptions>('kafkaSource')({
 });
 
 /** Source options with their defaults. */
-export type KafkaSourceSettings = ReturnType<typeof resolveOptions>;
+export type KafkaSourceSettings = ReturnType<typeof resolveSourceOptions>;
 
 /**
  * Reads Kafka topics as a member of a consumer group: see `RecordSource`. Records of transactions that were not committed
@@ -60,6 +61,6 @@ export type KafkaSourceSettings = ReturnType<typeof resolveOptions>;
  * ```
  */
 export function kafkaSource(options: KafkaSourceOptions): RecordSource {
-  const settings = resolveOptions(options);
+  const settings = resolveSourceOptions(options);
   return new GroupMember(kafkaClient(settings), settings);
 }
