@@ -59,7 +59,8 @@ export class GroupMember implements RecordSource {
       try {
         await this.#commitNext(record, next);
         this.#assignment.advance(record, next);
-        return change.cancel();
+        change.cancel();
+        return;
       } catch (error) {
         const failure = this.#error(`committing ${record.topic}-${record.partition}`, error);
         if (!failure.retryable && !isRebalancing(error)) throw failure;
@@ -139,15 +140,15 @@ export class GroupMember implements RecordSource {
   }
 
   /** Takes records in, and never waits for what becomes of them: kafkajs would fetch nothing else meanwhile. */
-  #onBatch({ batch, resolveOffset, isStale }: EachBatchPayload): void {
-    const { topic, partition } = batch;
-    for (const message of batch.messages) {
-      if (this.#isStopped() || isStale() || this.#assignment.isPaused({ topic, partition })) return;
+  #onBatch(payload: EachBatchPayload): void {
+    const { topic, partition, messages } = payload.batch;
+    for (const message of messages) {
+      if (this.#isStopped() || payload.isStale() || this.#assignment.isPaused({ topic, partition })) return;
       const record = toSourceRecord({ topic, partition }, message);
       // A partition that was kept through a rebalance brings its uncommitted records again.
       const epoch = this.#assignment.accept(record);
       if (epoch !== undefined) this.#tell((handlers) => handlers.onRecord(record, epoch));
-      resolveOffset(message.offset);
+      payload.resolveOffset(message.offset);
     }
   }
 
@@ -158,9 +159,13 @@ export class GroupMember implements RecordSource {
     const failure = this.#error('the consumer', error);
     this.#revoke(this.#assignment.leave());
     this.#joins.fire();
-    if (isHopeless(error)) return this.#fail(failure);
-    this.#tell((handlers) => handlers.onInterrupted?.(failure));
+    this.#interrupted(failure, error);
     this.#opening = this.#joinAgain();
+  }
+
+  #interrupted(failure: PipelineError, error: unknown): void {
+    if (isHopeless(error)) this.#fail(failure);
+    else this.#tell((handlers) => handlers.onInterrupted?.(failure));
   }
 
   /** A crashed consumer never comes back by itself: another one takes its place, however long that takes. */
@@ -170,10 +175,10 @@ export class GroupMember implements RecordSource {
       await this.#joins.within(Math.min(delayMs, maxRejoinDelayMs)).done;
       if (this.#isStopped()) return;
       try {
-        return await this.#open();
+        await this.#open();
+        return;
       } catch (error) {
-        if (isHopeless(error)) return this.#fail(this.#error('joining the group', error));
-        this.#tell((handlers) => handlers.onInterrupted?.(this.#error('joining the group', error)));
+        this.#interrupted(this.#error('joining the group', error), error);
       }
     }
   }

@@ -103,7 +103,8 @@ export class KafkaAnnouncer implements Announcer {
     const offset = { partition, offset: String(next.offset), metadata: encodeAnnounced(next) };
     for (let attempt = 1; ; attempt++) {
       try {
-        return await transaction.sendOffsets({ consumerGroupId: group, topics: [{ topic, partitions: [offset] }] });
+        await transaction.sendOffsets({ consumerGroupId: group, topics: [{ topic, partitions: [offset] }] });
+        return;
       } catch (error) {
         if (attempt === busy.attempts || !isOfType(error, 'CONCURRENT_TRANSACTIONS')) throw error;
       }

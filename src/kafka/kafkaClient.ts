@@ -1,5 +1,5 @@
 import { Kafka, logLevel, type ISocketFactory, type KafkaConfig, type SASLOptions } from 'kafkajs';
-import type { Connection, KafkaSasl } from './connectionOptions.ts';
+import type { Connection, KafkaSasl } from './kafkaConnectionOptions.ts';
 import { logTo } from './kafkaLog.ts';
 
 /** The client and the texts that none of its errors may hold. */
@@ -19,7 +19,7 @@ export function kafkaClient(connection: Connection, socketFactory?: ISocketFacto
 export function clientConfig(connection: Connection): KafkaConfig {
   const { brokers, clientId, ssl, sasl, connectionTimeoutMs, requestTimeoutMs, onLog } = connection;
   return {
-    brokers,
+    brokers: [...brokers],
     clientId,
     ssl,
     ...(sasl === undefined ? {} : { sasl: saslOptions(sasl) }),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineOptions } from '../model/defineOptions.ts';
 import type { RecordSink } from '../model/recordPorts.ts';
-import { connectionChecks, type KafkaConnectionOptions } from './connectionOptions.ts';
+import { connectionChecks, type KafkaConnectionOptions } from './kafkaConnectionOptions.ts';
 import { kafkaClient } from './kafkaClient.ts';
 import { RecordProducer } from './RecordProducer.ts';
 

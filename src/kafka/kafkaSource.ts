@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineOptions } from '../model/defineOptions.ts';
 import type { RecordSource } from '../model/recordPorts.ts';
-import { connectionChecks, type KafkaConnectionOptions } from './connectionOptions.ts';
+import { connectionChecks, type KafkaConnectionOptions } from './kafkaConnectionOptions.ts';
 import { GroupMember } from './GroupMember.ts';
 import { kafkaClient } from './kafkaClient.ts';
 

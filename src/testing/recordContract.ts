@@ -53,7 +53,7 @@ export interface RecordsUnderTest extends AsyncDisposable {
  * ```
  */
 export function recordContract(open: () => Promise<RecordsUnderTest>): readonly ContractCase[] {
-  return [...sourceCases, ...groupCases, ...announcerCases].map(({ name, check }) => ({
+  return [...sourceCases(), ...groupCases(), ...announcerCases()].map(({ name, check }) => ({
     name,
     run: async () => {
       const opened = await open();

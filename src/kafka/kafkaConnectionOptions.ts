@@ -43,9 +43,15 @@ const sasl = z.discriminatedUnion('mechanism', [
   z.strictObject({ mechanism: z.literal('oauthbearer'), token: callback<() => Promise<string>>() }),
 ]);
 
+function isAddresses(value: unknown): boolean {
+  const isAddress = (each: unknown): boolean => typeof each === 'string' && /^[^\s/@]+:\d{1,5}$/.test(each);
+  return Array.isArray(value) && value.length > 0 && value.every(isAddress);
+}
+
 /** The checks of a connection; each factory binds them to its own options. */
 export const connectionChecks = {
-  brokers: z.array(z.string().regex(/^[^\s/@]+:\d{1,5}$/, { error: 'expected host:port' })).min(1),
+  // Checked as a whole, so that no error shows an address: somebody may have put a password into it.
+  brokers: z.custom<readonly string[]>(isAddresses, { error: 'expected addresses as host:port' }),
   clientId: z.string().min(1).max(200).default('fintrack-pipelines'),
   ssl: z
     .union([z.boolean(), z.custom<ConnectionOptions>((value) => typeof value === 'object' && value !== null)], {
@@ -58,7 +64,5 @@ export const connectionChecks = {
   onLog: callback<(entry: KafkaLog) => void>().optional(),
 };
 
-const connection = z.object(connectionChecks);
-
 /** Connection options with their defaults. */
-export type Connection = z.output<typeof connection>;
+export type Connection = z.output<z.ZodObject<typeof connectionChecks>>;
