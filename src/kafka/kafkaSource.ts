@@ -56,7 +56,7 @@ export type KafkaSourceSettings = ReturnType<typeof resolveSourceOptions>;
  *   groupId: 'fintrack-etl',
  *   topics: ['MARKET_DATA_REQUEST'],
  * });
- * console.log(source.joined); // it connects when it is run
+ * console.log(source.joined);
  * // false
  * ```
  */
