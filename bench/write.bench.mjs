@@ -1,7 +1,8 @@
 /**
  * Rows a second into PostgreSQL: our sinks against the bare `pg` driver, which does the least that stores the same: the
  * same statement, prepared, on one connection inside begin and commit, and a ledger row with the same outcomes. Both start
- * from the same quotes or months in memory; ours checks them, sorts them and can tell afterwards what became of each.
+ * from the same quotes or months in memory, ours as the outcomes that the fetch stage hands on; ours checks and sorts
+ * them, and can tell afterwards what became of each.
  *
  * Batches of 100 rows (quotes of known symbols) and of 12,000 (50 assets x 240 months: new ones, and then changed ones).
  * The contestants take turns in one run. Prints the ratio of their median rates; exit code 1 when one is below 0.85.
@@ -116,15 +117,14 @@ const assetsOf = (batch, version) =>
 
 const quoteSink = marketDataSink({ database: contestants.ours });
 const monthSink = monthlyPriceSink({ database: contestants.ours, provider: 'bench' });
-const writeSink = async (sink, inputOf, { values, request, number }) => {
-  const receivedAtMs = performance.now();
-  const outcomes = values.map((value) => ({
-    status: 'ok',
-    input: inputOf(value),
-    value,
-    provider: 'bench',
-    receivedAtMs,
-  }));
+const outcomeOf = (input, value) => ({
+  status: 'ok',
+  input,
+  value,
+  provider: 'bench',
+  receivedAtMs: performance.now(),
+});
+const writeSink = async (sink, { outcomes, request, number }) => {
   const { failed } = await sink.write({ index: number, request, outcomes }, { signal });
   if (failed.length > 0) throw failed[0].error;
 };
@@ -147,7 +147,8 @@ const writers = {
         number,
       });
     },
-    ours: (work) => writeSink(quoteSink, ({ symbol, assetType }) => ({ symbol, assetType }), work),
+    ours: (work) => writeSink(quoteSink, work),
+    outcome: (value) => outcomeOf({ symbol: value.symbol, assetType: value.assetType }, value),
   },
   months: {
     bare: ({ values, request, number }) => {
@@ -166,11 +167,11 @@ const writers = {
         number,
       });
     },
-    ours: (work) =>
-      writeSink(
-        monthSink,
-        ({ symbol, assetType }) => ({ symbol, assetType, startDate: '2004-01-01', endDate: '2023-12-31' }),
-        work,
+    ours: (work) => writeSink(monthSink, work),
+    outcome: (value) =>
+      outcomeOf(
+        { symbol: value.symbol, assetType: value.assetType, startDate: '2004-01-01', endDate: '2023-12-31' },
+        value,
       ),
   },
 };
@@ -183,11 +184,12 @@ async function race(writer, batches, make) {
   const took = { bare: [], ours: [] };
   for (let turn = 0; turn < batches; turn += 1) {
     const values = make(turn);
+    const outcomes = values.map(writer.outcome);
     const order = turn % 2 === 0 ? ['bare', 'ours'] : ['ours', 'bare'];
     number += 1;
     for (const contestant of order) {
       const startedAt = performance.now();
-      await writer[contestant]({ values, request: 'bench', number });
+      await writer[contestant]({ values, outcomes, request: 'bench', number });
       took[contestant].push(performance.now() - startedAt);
     }
   }

@@ -34,13 +34,17 @@ export {
 export { jsonFileStore, type JsonFileStoreOptions } from './limits/quotas/jsonFileStore.ts';
 export { memoryQuotaStore } from './limits/quotas/memoryQuotaStore.ts';
 export type { QuotaPeriod } from './limits/quotas/quotaPeriod.ts';
+export { firstOf } from './limits/firstOf.ts';
 export { limited, type LimitedOptions } from './limits/limited.ts';
 
 // Providers.
-export { hostToBaseUrl } from './providers/http/baseUrl.ts';
+export { frankfurterMonthly, type FrankfurterMonthlyOptions } from './providers/frankfurterMonthly.ts';
+export { frankfurterQuotes } from './providers/frankfurterQuotes.ts';
+export type { FrankfurterOptions } from './providers/frankfurter/frankfurterOptions.ts';
+export { massiveMonthly, type MassiveOptions } from './providers/massiveMonthly.ts';
 export { twelveDataMonthly } from './providers/twelveDataMonthly.ts';
 export { twelveDataQuotes } from './providers/twelveDataQuotes.ts';
-export type { TwelveDataOptions } from './providers/twelveData/twelveDataOptions.ts';
+export type { TwelveDataMonthlyOptions, TwelveDataOptions } from './providers/twelveData/twelveDataOptions.ts';
 export { yahooRapidApiIndexes, type YahooRapidApiOptions } from './providers/yahooRapidApiIndexes.ts';
 export { recordedIndexes } from './providers/recorded/recordedIndexes.ts';
 export { recordedMonthly } from './providers/recorded/recordedMonthly.ts';
@@ -48,6 +52,12 @@ export { recordedQuotes, type RecordedOptions } from './providers/recorded/recor
 export { simulatedIndexes } from './providers/simulated/simulatedIndexes.ts';
 export { simulatedMonthly } from './providers/simulated/simulatedMonthly.ts';
 export { simulatedQuotes, type SimulatedOptions, type SimulatedQuota } from './providers/simulated/simulatedQuotes.ts';
+
+// Providers: the pieces to write one of your own.
+export { hostToBaseUrl } from './providers/http/baseUrl.ts';
+export { readJson } from './providers/http/readJson.ts';
+export { classifyAnswer, refusalError, type Refusal } from './providers/http/refusal.ts';
+export { requestText, type TextRequest, type TextResponse } from './providers/http/requestText.ts';
 
 // In memory: broker, bus, sink and ledger.
 export { memoryBroker, type MemoryBroker, type MemoryBrokerOptions } from './memory/memoryBroker.ts';

@@ -17,8 +17,10 @@ export interface Command {
   /** One line for the overview. */
   readonly summary: string;
   readonly help: string;
-  /** The names of its options; each takes a value. */
+  /** The names of its options; each takes a value, unless it is one of the flags. */
   readonly options: readonly string[];
+  /** Those that take none; given, they are `yes`. */
+  readonly flags?: readonly string[] | undefined;
   /** How many arguments that are no options it takes. */
   readonly positionals: number;
   /** Resolves with the exit code. What it rejects with is printed as one sentence. */

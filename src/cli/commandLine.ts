@@ -3,6 +3,7 @@ import { OptionsError } from '../index.ts';
 import { exitComplete, exitFailed, type Command } from './command.ts';
 import { demo } from './commands/demo.ts';
 import { migrate } from './commands/migrate.ts';
+import { plan } from './commands/plan.ts';
 import { run } from './commands/run.ts';
 import type { Context } from './context.ts';
 import { readEnvironment } from './input/environment.ts';
@@ -12,7 +13,7 @@ import { sentence } from './output/sentence.ts';
 import { createWriter } from './output/writer.ts';
 import { withStopSignals } from './stopSignals.ts';
 
-const commands: readonly Command[] = [demo, run, migrate];
+const commands: readonly Command[] = [demo, run, plan, migrate];
 
 const help = `Streaming market-data ETL: prices from a provider into PostgreSQL, within the provider's rate limit.
 
@@ -28,6 +29,7 @@ Options:
 Examples:
   fintrack-pipelines demo
   fintrack-pipelines run market-data --symbols AAPL:STOCK,EUR/USD:FOREX --provider recorded --database memory
+  fintrack-pipelines plan historical-market-data --from-table watchlist --start 2020-01-31
   fintrack-pipelines migrate --database postgres://user:password@localhost:5432/fintrack`;
 
 /**

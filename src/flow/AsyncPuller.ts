@@ -58,7 +58,6 @@ export class AsyncPuller<Page, Value> {
 
   readonly #answered = (result: IteratorResult<Page, unknown>): void => {
     this.#emitter.busy = false;
-    if (this.#subscriber.closed) return;
     try {
       this.#inHand = result.done === true ? [] : this.#itemsOf(result.value);
       this.#at = 0;

@@ -38,7 +38,7 @@ const patienceMs = 10;
 export class Gate {
   /** How many items may be inside before the gate is full. */
   readonly limit: number;
-  /** The emitters in whose `next` this gate was made: they are strangers to it if their items do not cause its items. */
+  /** The emitters in whose `next` this gate was made: it may be a stranger to them, see `#linkCurrentEmitters`. */
   readonly #bornDuring: readonly Emitter[] = currentEmitters();
   readonly #links = new Set<Emitter>();
   readonly #waiting = new Set<Emitter>();

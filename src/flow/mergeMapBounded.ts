@@ -105,7 +105,6 @@ class BoundedMerge<Value, Result> {
   }
 
   #take(value: Value): void {
-    if (this.#over) return;
     this.#gate.enter();
     this.#queue.push(value);
     this.#startQueued();

@@ -122,6 +122,11 @@ export class CreditWindow {
     return Infinity;
   }
 
+  /** When more credits are free than now: now, when those are enough already; `Infinity` when nothing is known to come. */
+  moreAt(credits: number, at: number): number {
+    return this.free(at) >= credits ? at : (this.#freeing[0]?.freeAt ?? Infinity);
+  }
+
   /**
    * When that many credits, more than a window holds perhaps, will have been granted at the earliest, if `reserve` credits
    * have to stay free.

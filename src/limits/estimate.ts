@@ -1,5 +1,6 @@
 import type { FetchEstimate, Limiter, Provider, QuotaWindow } from '../model/ports.ts';
-import { InputQueue, type Entry } from './inputQueue.ts';
+import { InputQueue, type Entry } from './fetching/inputQueue.ts';
+import { WindowRoom } from './windowRoom.ts';
 
 interface EstimateCircumstances {
   readonly lane?: string | undefined;
@@ -16,7 +17,7 @@ export function estimate<I>(
   { lane, request, ahead = 0 }: EstimateCircumstances = {},
 ): FetchEstimate {
   const windows = limiter.windows?.(lane) ?? [];
-  const cut = cutIntoCalls(provider, inputs, { ahead, most: mostAtOnce(windows) });
+  const cut = cutIntoCalls(provider, inputs, new WindowRoom(windows, ahead));
   return { ...cut, doneAt: limiter.forecast(ahead + cut.credits, lane, request), windows };
 }
 
@@ -25,22 +26,25 @@ export function mostAtOnce(windows: readonly QuotaWindow[]): number {
   return Math.min(...windows.map(({ credits }) => credits));
 }
 
-/** The calls of a batch that comes after `ahead` credits of its request, cut as `limited` cuts them. */
+/** The calls of a batch, cut as `limited` cuts them. */
 function cutIntoCalls<I>(
   provider: Provider<I, unknown>,
   inputs: readonly I[],
-  { ahead, most }: { readonly ahead: number; readonly most: number },
+  room: WindowRoom,
 ): { readonly calls: number; readonly credits: number } {
   const queue = new InputQueue(inputs);
   const costOf = (entries: readonly Entry<I>[]): number => provider.cost(entries.map(({ input }) => input));
-  const sent: number[] = [];
-  let room = most === Infinity ? most : most - (ahead % most);
+  let calls = 0;
+  let credits = 0;
   while (queue.first !== undefined) {
-    const entries = queue.take(provider.maxBatchSize, room, costOf);
-    if (entries.length > 0) sent.push(costOf(entries));
-    // It costs more than a window holds, and is never sent.
-    else if (room === most) queue.remove([queue.first]);
-    room = entries.length > 0 && room > costOf(entries) ? room - costOf(entries) : most;
+    const entries = queue.take(provider.maxBatchSize, room.credits, costOf);
+    if (entries.length > 0) {
+      calls += 1;
+      credits += costOf(entries);
+      room.use(costOf(entries));
+    } else if (room.isUntouched) {
+      queue.remove([queue.first]); // costs more than a window holds, and is never sent
+    } else room.renew();
   }
-  return { calls: sent.length, credits: sent.reduce((sum, credits) => sum + credits, 0) };
+  return { calls, credits };
 }

@@ -3,10 +3,10 @@ import { callback, defineOptions } from '../model/defineOptions.ts';
 import { OptionsError } from '../model/errors.ts';
 import type { Fetcher, Limiter, Provider } from '../model/ports.ts';
 import { AbortListeners } from './abortListeners.ts';
-import { BatchRun } from './batchRun.ts';
+import { BatchRun } from './fetching/batchRun.ts';
 import { estimate } from './estimate.ts';
-import { jsonKey } from './inputQueue.ts';
-import { ProviderState } from './providerState.ts';
+import { jsonKey } from './fetching/inputQueue.ts';
+import { ProviderState } from './fetching/providerState.ts';
 
 export interface LimitedOptions {
   /** Time limit of one request to the provider, in milliseconds. Default: the provider's own, else 10000. */
@@ -24,7 +24,7 @@ export interface LimitedOptions {
   circuitOpenMs?: number | undefined;
   /**
    * How long an outage is waited for, in milliseconds, or `Infinity`: when a trial call has failed after that, what waits fails
-   * with `provider_unavailable`. 0 waits for none. Default: 60000.
+   * with `provider_unavailable`. 0 waits for no trial but one on its way. Default: 60000.
    */
   outageMs?: number | undefined;
   /**
@@ -67,14 +67,20 @@ const resolveOptions = defineOptions<LimitedOptions>('limited')({
  *   as the credits pay for; the rest of the credits goes back. A batch of 100 therefore runs on a plan of 8 credits a minute.
  * - `onWait` is called when credits are not free yet. After a wait of a second or more, `settle` is asked what has become
  *   fresh meanwhile, and that is not fetched; when `settle` fails, everything is fetched.
- * - A `RateLimitError` pauses the limiter and returns its inputs to the front: no attempt, without a bound but the caller's
- *   abort.
- * - A retryable error, of a call or of one input, is retried up to `maxRetries` times, after a wait with full jitter:
- *   `random() * min(30 s, 500 ms * 2^n)`. Each retry pays again through the limiter.
- * - `unauthorized` fails the rest of the batch with that error, `quota_exhausted` leaves it `skipped` with reason `quota`;
- *   neither makes another call. Every other error fails the inputs of its call, or its input, alone.
- * - On abort the promise resolves at once: what was fetched so far stands, because it is paid for, and the rest is
- *   `skipped` with reason `canceled`. Calls on their way are aborted.
+ * - A `RateLimitError` pauses the limiter and returns its inputs to the front: no attempt, without a bound but the deadline
+ *   and the caller's abort.
+ * - A retryable error, of a call or of one input, is retried up to `maxRetries` times and within the retry budget, after a
+ *   wait with full jitter: `random() * min(30 s, 500 ms * 2^n)`. Each retry pays again through the limiter.
+ * - An input that is on its way for another batch is waited for, and not fetched a second time; a call is aborted when the
+ *   last batch that waits for it has left.
+ * - While the provider gives no answers (its circuit is open), nothing is sent but a trial now and then; inputs wait for it up
+ *   to `outageMs`.
+ * - `unauthorized` fails everything that is not fetched yet with that error, in this batch and in all others, now and later;
+ *   `quota_exhausted` leaves it `skipped` with reason `quota` until the quota comes back; neither makes another call.
+ * - An input that the provider does not know fails, and is remembered for `deadSymbolMs`, unless more than a fifth of its
+ *   batch is unknown. Every other error fails the inputs of its call, or its input, alone.
+ * - On abort, and at the deadline, the promise resolves at once: what was fetched so far stands, because it is paid for, and
+ *   the rest is `skipped` with reason `canceled` or `deadline`. Calls on their way are aborted.
  *
  * The promise rejects only with what one of the caller's own functions (`onWait`, `onCall`) throws.
  *

@@ -90,15 +90,20 @@ export class WaitingCalls {
 
   /**
    * About how many credits are granted to other requests before the last of `credits` of a call in this lane that comes now: a
-   * call takes at most a window's worth at a time, and a lower lane its eighth of what goes by.
+   * call takes at most a window's worth at a time, and a lower lane its eighth of what goes by. For the lowest lane, for which
+   * a window is smaller by the `reserve` (a share), what goes to higher lanes counts for as much less.
    */
-  creditsAhead(credits: number, lane: number, request: string | undefined): number {
+  creditsAhead(credits: number, lane: number, request: string | undefined, reserve: number): number {
     const waiting = this.#lanes.map((queue) => this.#creditsOf(queue, request));
-    const sum = (lanes: readonly number[]): number => lanes.reduce((total, of) => total + of, 0);
-    const [higher, lower] = [sum(waiting.slice(0, lane + 1)), waiting.slice(lane + 1).filter((of) => of > 0)];
-    // Each lower lane that waits gets an eighth of everything.
-    const eighth = (higher + credits) / (8 - Math.min(lower.length, 7));
-    return higher + sum(lower.map((of) => Math.min(of, Math.floor(eighth))));
+    const higher = sum(waiting.slice(0, lane));
+    const same = waiting[lane] ?? 0;
+    if (this.isLowest(lane)) {
+      const besideHigher = Math.min(same + credits, higher / 7);
+      return Math.ceil(same + higher - (higher + besideHigher) * reserve);
+    }
+    const lower = waiting.slice(lane + 1).filter((of) => of > 0);
+    const eighth = Math.floor((higher + same + credits) / (8 - Math.min(lower.length, 7)));
+    return higher + same + sum(lower.map((of) => Math.min(of, eighth)));
   }
 
   /** Adds a call, and resolves as it does; on abort the call is dropped at once, and `onDrop` called. */
@@ -138,11 +143,11 @@ export class WaitingCalls {
   }
 
   #creditsOf(queue: LaneQueue<WaitingCall>, request: string | undefined): number {
-    let sum = 0;
+    let credits = 0;
     for (const call of queue) {
-      if (request === undefined || call.request !== request) sum += Math.min(call.credits, this.#capacity);
+      if (request === undefined || call.request !== request) credits += Math.min(call.credits, this.#capacity);
     }
-    return sum;
+    return credits;
   }
 
   #accept({ credits, min = credits }: Want): Pick<WaitingCall, 'credits' | 'min'> {
@@ -153,11 +158,15 @@ export class WaitingCalls {
     if (least > this.#capacity) {
       throw new OptionsError(`creditLimiter: a call for ${least} credits never fits a window of ${this.#capacity}`);
     }
-    if (this.#lanes.reduce((sum, { size }) => sum + size, 0) >= mostWaiting) {
+    if (sum(this.#lanes.map(({ size }) => size)) >= mostWaiting) {
       throw new PipelineError('request_refused', `creditLimiter: ${mostWaiting} calls wait already`, {
         retryable: true,
       });
     }
     return { credits, min: least };
   }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

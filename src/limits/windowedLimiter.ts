@@ -10,6 +10,9 @@ import type { Turn, WaitingCall } from './waitingCalls.ts';
 /** `setTimeout` fires at once when it is asked to wait longer than this. */
 export const longestTimerMs = 2 ** 31 - 1;
 
+/** Calls of one moment have their answers, and so their credits back, within so much of a window. */
+const mergeShare = 1 / 150;
+
 export interface WindowedLimiterSettings {
   readonly windowMs: number;
   readonly maxConcurrent: number;
@@ -46,6 +49,8 @@ export class WindowedLimiter implements Limiter, AsyncDisposable {
   readonly #calls = new Map<Promise<void>, WaitingCall>();
   readonly #starter: Starter;
   #isStarting = false;
+  /** The call that was last ready to go, and until when it may wait for more credits than the least. */
+  #merging: { readonly call: WaitingCall; readonly until: number } | undefined;
   #isFirst = true;
   #roundTripMs = 0;
   #wake: NodeJS.Timeout | undefined;
@@ -73,7 +78,7 @@ export class WindowedLimiter implements Limiter, AsyncDisposable {
     const at = performance.now();
     const ofLane = this.#waiting.laneOf(lane);
     const reserve = this.#reserveOf(ofLane);
-    const ahead = this.#waiting.creditsAhead(credits, ofLane, request);
+    const ahead = this.#waiting.creditsAhead(credits, ofLane, request, reserve);
     const grantedAt = this.#source.forecast(ahead + credits, { at, roundTripMs: this.#roundTripMs, reserve });
     return new Date(this.#settings.now() + Math.max(grantedAt, this.#stops.until, at) - at);
   }
@@ -129,7 +134,18 @@ export class WindowedLimiter implements Limiter, AsyncDisposable {
   }
 
   #readyAt(turn: Turn, at: number): number {
-    return Math.max(this.#source.readyAt(this.#needOf(turn), at), this.#stops.until);
+    const need = this.#needOf(turn);
+    const readyAt = Math.max(this.#source.readyAt(need, at), this.#stops.until);
+    return readyAt > at ? readyAt : this.#mergedAt(turn.call, this.#source.moreAt(need, at), at);
+  }
+
+  /**
+   * A call that would go with less than it wants waits a moment for what comes free just after: the credits that went
+   * together would otherwise go apart a little more in each window, until each went in a call of its own.
+   */
+  #mergedAt(call: WaitingCall, moreAt: number, at: number): number {
+    if (this.#merging?.call !== call) this.#merging = { call, until: at + this.#settings.windowMs * mergeShare };
+    return moreAt <= this.#merging.until ? moreAt : at;
   }
 
   #askToStart(): void {

@@ -158,9 +158,7 @@ export interface Fetcher<I, T> {
    * functions throws.
    */
   fetch(inputs: readonly I[], call: FetchCall<I, T>): Promise<readonly Fetched<T>[]>;
-  /**
-   * How its providers are, each by itself; for readiness checks. Sends nothing.
-   */
+  /** How its providers are, each by itself; for readiness checks. Sends nothing. */
   health?(): readonly ProviderHealth[];
   /** Reads anew what the stores of its quotas know, so that `estimate` knows of it; for plans. */
   refresh?(): Promise<void>;
@@ -182,7 +180,10 @@ export interface Fetcher<I, T> {
 export interface Acceptance<I> {
   readonly inputs: readonly I[];
   readonly batchSize: number;
+  /** By the ledger's clock. */
   readonly acceptedAt: Date;
+  /** How long ago that was, by the same clock, in milliseconds: this process's clock may differ. */
+  readonly ageMs?: number | undefined;
 }
 
 /** Remembers what became of which batch of which request, so that nothing is fetched twice after a crash. */

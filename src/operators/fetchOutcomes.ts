@@ -53,7 +53,7 @@ function outcomeOf<I, T>(input: I, fetched: Fetched<T> | undefined, signal: Abor
     case 'fresh':
       return { status: 'fresh', input, value: fetched.value };
     case 'skipped':
-      return { status: 'skipped', input, reason: fetched.reason };
+      return { ...fetched, input };
     case 'failed':
       // A call cut off by the request's signal is no failure of its inputs.
       if (signal.aborted && fetched.error.code === 'canceled') return { input, ...canceled };

@@ -22,6 +22,11 @@ export interface ThrottledFetchOptions<I, T> {
   /** When aborted, what is fetched stays `ok` and the rest becomes `skipped` as `canceled`. Default: none. */
   signal?: AbortSignal | undefined;
   /**
+   * How long all batches together may take, in milliseconds from the subscription on; what is not there by then becomes
+   * `skipped` as `deadline`. Default: no limit.
+   */
+  deadlineMs?: number | undefined;
+  /**
    * Asked after a wait for credits which inputs have become fresh meanwhile: mostly the sink's `current`.
    * Default: not asked.
    */
@@ -37,6 +42,7 @@ const resolveOptions = defineOptions<ThrottledFetchOptions<unknown, unknown>>('t
   lane: z.string().min(1).optional(),
   request: z.string().min(1).optional(),
   signal: z.instanceof(AbortSignal, { error: 'expected an AbortSignal' }).optional(),
+  deadlineMs: z.number().min(0).optional(),
   settle: callback<NonNullable<ThrottledFetchOptions<unknown, unknown>['settle']>>().optional(),
   events: port<RunObserver>('an observer', 'next').optional(),
 });
@@ -83,6 +89,7 @@ export function throttledFetch<I, T>(
     lane,
     request,
     signal: outer,
+    deadlineMs,
     events,
   } = resolveOptions(options as ThrottledFetchOptions<unknown, unknown>);
   const { fetcher, settle } = options;
@@ -93,7 +100,11 @@ export function throttledFetch<I, T>(
     return { batch: { index, request, outcomes: item.map((input) => ({ status: 'pending', input })) }, isNew: true };
   }
 
-  async function fetchBatch({ batch, isNew }: Arrival<I, T>, signal: AbortSignal): Promise<Batch<I, T>> {
+  async function fetchBatch(
+    { batch, isNew }: Arrival<I, T>,
+    endsAt: number,
+    signal: AbortSignal,
+  ): Promise<Batch<I, T>> {
     const of = { request: batch.request ?? request, batch: batch.index };
     if (isNew) emit({ type: 'batch-started', ...of, inputs: batch.outcomes.length });
     const startedAt = performance.now();
@@ -103,6 +114,7 @@ export function throttledFetch<I, T>(
     const outcomes = await fetchOutcomes(fetcher, batch.outcomes, {
       signal,
       lane,
+      ...(endsAt < Infinity && { deadlineMs: endsAt - startedAt }),
       ...of,
       onWait: (until, credits) => {
         emit({ type: 'waiting', ...of, until, credits, pending: pending - fetched });
@@ -118,10 +130,10 @@ export function throttledFetch<I, T>(
     return { ...batch, outcomes, calls, written: undefined, durations: { ...batch.durations, fetchMs } };
   }
 
-  const fetchBatches = mergeMapBounded(
-    (arrival: Arrival<I, T>) => abortable((signal) => fetchBatch(arrival, signal), outer),
-    { concurrency },
-  );
+  const fetchBatches = (endsAt: number) =>
+    mergeMapBounded((arrival: Arrival<I, T>) => abortable((signal) => fetchBatch(arrival, endsAt, signal), outer), {
+      concurrency,
+    });
 
   return (source) =>
     new Observable((subscriber) =>
@@ -138,7 +150,7 @@ export function throttledFetch<I, T>(
               ),
               arrivals.pipe(
                 filter((arrival) => needsFetch(arrival)),
-                fetchBatches,
+                fetchBatches(performance.now() + (deadlineMs ?? Infinity)),
               ),
             ),
           ),

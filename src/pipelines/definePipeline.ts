@@ -19,6 +19,11 @@ export interface PipelineOptions<I, T> {
   concurrency?: number | undefined;
   /** Most requests at once. Default: 8. */
   requestConcurrency?: number | undefined;
+  /**
+   * How long fetching may take for one request, in milliseconds; what is not there by then is skipped with reason `deadline`.
+   * Default: no limit.
+   */
+  deadlineMs?: number | undefined;
   /** Gets one event per batch, best effort. Default: nobody. */
   progress?: Publisher<ProgressEvent> | undefined;
   /** Sees everything that happens during the run. Default: nobody. */
@@ -36,6 +41,7 @@ const checks = {
   maxAgeMs: z.number().min(0).default(45_000),
   concurrency: z.int().min(1).default(4),
   requestConcurrency: z.int().min(1).default(8),
+  deadlineMs: z.number().min(0).optional(),
   progress: port<Publisher<ProgressEvent>>('a publisher', 'publish').optional(),
   events: port<RunObserver>('an observer', 'next').optional(),
 };

@@ -5,7 +5,7 @@ import { callback, defineOptions, port } from '../model/defineOptions.ts';
 import type { Delivery } from '../model/delivery.ts';
 import { OptionsError } from '../model/errors.ts';
 import type { CompletionEvent } from '../model/events/completion.ts';
-import type { Ledger, Publisher } from '../model/ports.ts';
+import type { Acceptance, Ledger, Publisher } from '../model/ports.ts';
 import type { Request } from '../model/requests/request.ts';
 import { requestDefaults } from './requestDefaults.ts';
 
@@ -83,19 +83,23 @@ export function fromRequest<R extends Request<unknown>>(
   return defer(async () => {
     const id = key ?? `run:${pipeline}:${randomUUID()}`;
     const size = batchSize ?? requestDefaults[pipeline].batchSize;
-    const accepted = (await ledger?.accept({ key: id, pipeline, inputs, batchSize: size })) ?? {
-      inputs,
-      batchSize: size,
-      acceptedAt: new Date(now()),
-    };
+    const accepted = await ledger?.accept({ key: id, pipeline, inputs, batchSize: size });
     return {
       id,
       request,
-      ...accepted,
+      inputs: accepted?.inputs ?? inputs,
+      batchSize: accepted?.batchSize ?? size,
+      acceptedAt: acceptedAt(accepted, now()),
       lane: lane ?? requestDefaults[pipeline].lane,
       signal: signal ?? new AbortController().signal,
       ack: async (completion: CompletionEvent) => publisher?.publish(completion),
       nack: (error: Error) => Promise.reject(error),
     };
   });
+}
+
+/** In this process's time, in which the end is measured as well: the clock of the ledger's server may differ. */
+function acceptedAt(accepted: Acceptance<unknown> | undefined, now: number): Date {
+  if (accepted === undefined) return new Date(now);
+  return accepted.ageMs === undefined ? accepted.acceptedAt : new Date(now - accepted.ageMs);
 }

@@ -17,7 +17,7 @@ const resolveOptions = definePipeline('historicalMarketData');
 export function historicalMarketData(
   options: PipelineOptions<MonthlyRange, MonthlyPrices>,
 ): OperatorFunction<Delivery<HistoricalMarketDataRequest, MonthlyRange>, HistoricalMarketDataCompleted> {
-  const { fetcher, sink, settle, progress, events, maxAgeMs, concurrency, requestConcurrency } =
+  const { fetcher, sink, settle, progress, events, maxAgeMs, concurrency, requestConcurrency, deadlineMs } =
     resolveOptions(options);
   return answerDeliveries({
     run: (delivery) => {
@@ -25,7 +25,7 @@ export function historicalMarketData(
       return fromPull(inputs).pipe(
         batch({ batchSize }),
         planBatch({ sink, maxAgeMs, request, signal, events }),
-        throttledFetch({ fetcher, concurrency, lane, request, signal, settle, events }),
+        throttledFetch({ fetcher, concurrency, lane, request, signal, deadlineMs, settle, events }),
         writeTo({ sink, events }),
         reportProgress({ publisher: progress, ...progressOf(delivery, fetcher) }),
         summarize(),

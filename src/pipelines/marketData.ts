@@ -14,7 +14,7 @@ const resolveOptions = definePipeline('marketData');
 export function marketData(
   options: PipelineOptions<Asset, Quote>,
 ): OperatorFunction<Delivery<MarketDataRequest, Asset>, MarketDataCompleted> {
-  const { fetcher, sink, settle, progress, events, maxAgeMs, concurrency, requestConcurrency } =
+  const { fetcher, sink, settle, progress, events, maxAgeMs, concurrency, requestConcurrency, deadlineMs } =
     resolveOptions(options);
   return answerDeliveries({
     run: (delivery) => {
@@ -22,7 +22,7 @@ export function marketData(
       return fromPull(inputs).pipe(
         batch({ batchSize }),
         planBatch({ sink, maxAgeMs, request, signal, events }),
-        throttledFetch({ fetcher, concurrency, lane, request, signal, settle, events }),
+        throttledFetch({ fetcher, concurrency, lane, request, signal, deadlineMs, settle, events }),
         writeTo({ sink, events }),
         reportProgress({ publisher: progress, ...progressOf(delivery, fetcher) }),
         summarize(),

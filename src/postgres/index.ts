@@ -15,6 +15,7 @@ export { marketIndexSink, type MarketIndexSinkOptions } from './sinks/marketInde
 export { monthlyPriceSink, type MonthlyPriceSinkOptions } from './sinks/monthlyPriceSink.ts';
 export type { TableSink } from './sinks/tableSink.ts';
 export { postgresLedger, type PostgresLedgerOptions } from './ledger/postgresLedger.ts';
+export type { LedgerCodec } from './ledger/outcomeCodec.ts';
 export { removeExpired, type RemoveExpiredOptions } from './ledger/removeExpired.ts';
 
 // Quotas that several processes share, for `creditLimiter`.

@@ -1,15 +1,24 @@
+import { z } from 'zod';
+import { defineOptions } from '../model/defineOptions.ts';
 import { PipelineError, ProviderError } from '../model/errors.ts';
 import type { Provider } from '../model/ports.ts';
 import type { MonthlyPrice, MonthlyPrices, MonthlyRange } from '../model/records.ts';
-import { pricesInRange, unionOf } from './monthlyRanges.ts';
+import { isDate, pricesInRange, splitRange, unionOf } from './monthlyRanges.ts';
 import { isJsonRecord, readDecimals } from './readDecimals.ts';
 import { providerName } from './twelveData/askTwelveData.ts';
-import { twelveDataOptions, type TwelveDataOptions } from './twelveData/twelveDataOptions.ts';
+import { twelveDataChecks, type TwelveDataMonthlyOptions } from './twelveData/twelveDataOptions.ts';
 import { twelveDataProvider } from './twelveData/twelveDataProvider.ts';
 
-const resolveOptions = twelveDataOptions('twelveDataMonthly', {
-  path: '/time_series',
-  maxResponseBytes: 16 * 1024 * 1024,
+const documentedMaximum = 5000;
+
+const resolveOptions = defineOptions<TwelveDataMonthlyOptions>('twelveDataMonthly')({
+  ...twelveDataChecks,
+  path: z.string().default('/time_series'),
+  maxResponseBytes: z
+    .int()
+    .min(1)
+    .default(16 * 1024 * 1024),
+  maxMonthsPerCall: z.int().min(1).max(documentedMaximum).default(documentedMaximum),
 });
 
 const fields = { price: { key: 'close' } } as const;
@@ -18,8 +27,9 @@ const fields = { price: { key: 'close' } } as const;
  * Monthly closing prices from Twelve Data: one request for up to 120 symbols, one credit per symbol however many months.
  *
  * A request has one range of dates, so it asks from the first day of the earliest month wanted to the latest end, and
- * each asset gets the months of its own range, oldest first, under the provider's dates. No prices in the range is a
- * result, not an error. Symbols and errors are as with `twelveDataQuotes`.
+ * each asset gets the months of its own range, oldest first, under the provider's dates. More months than `maxMonthsPerCall`
+ * are asked for in several requests, one after the other. No prices in the range is a result, not an error. Symbols and
+ * errors are as with `twelveDataQuotes`.
  *
  * @example
  * ```ts
@@ -47,14 +57,23 @@ const fields = { price: { key: 'close' } } as const;
  * // }
  * ```
  */
-export function twelveDataMonthly(options: TwelveDataOptions): Provider<MonthlyRange, MonthlyPrices> {
-  return twelveDataProvider(resolveOptions(options), {
-    parameters: (ranges) => {
-      const { startDate, endDate } = unionOf(ranges);
-      return { interval: '1month', start_date: startDate, end_date: endDate };
-    },
+export function twelveDataMonthly(options: TwelveDataMonthlyOptions): Provider<MonthlyRange, MonthlyPrices> {
+  const { maxMonthsPerCall, ...resolved } = resolveOptions(options);
+  return twelveDataProvider(resolved, {
+    timeoutMs: 30_000, // a series is a hundred times as long as a quote
+    requests: (ranges) =>
+      splitRange(unionOf(ranges), maxMonthsPerCall).map(({ startDate, endDate }) => ({
+        interval: '1month',
+        start_date: startDate,
+        end_date: endDate,
+      })),
     read: (range, record) => readMonths(range, record['values']),
     readNoMonths: (range) => pricesInRange(range, []),
+    join: (range, parts) =>
+      pricesInRange(
+        range,
+        parts.flatMap(({ prices }) => prices),
+      ),
   });
 }
 
@@ -79,10 +98,4 @@ function readMonth(subject: string, value: unknown): MonthlyPrice | PipelineErro
   }
   const decimals = readDecimals(`${subject}: ${date}`, bar, fields);
   return PipelineError.isInstance(decimals) ? decimals : { date, price: decimals.price };
-}
-
-function isDate(text: string): boolean {
-  if (!/^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$/.test(text)) return false;
-  // Every month has 28 days; only a later day is worth the price of a Date.
-  return text.slice(8) <= '28' || new Date(text).toISOString().startsWith(text);
 }

@@ -1,14 +1,23 @@
+import { z } from 'zod';
+import { defineOptions } from '../model/defineOptions.ts';
 import { PipelineError } from '../model/errors.ts';
 import type { Provider } from '../model/ports.ts';
 import type { Asset, Quote } from '../model/records.ts';
 import { readDecimals } from './readDecimals.ts';
 import { providerName } from './twelveData/askTwelveData.ts';
-import { twelveDataOptions, type TwelveDataOptions } from './twelveData/twelveDataOptions.ts';
+import { twelveDataChecks, type TwelveDataOptions } from './twelveData/twelveDataOptions.ts';
 import { twelveDataProvider } from './twelveData/twelveDataProvider.ts';
 
 export type { TwelveDataOptions };
 
-const resolveOptions = twelveDataOptions('twelveDataQuotes', { path: '/quote', maxResponseBytes: 4 * 1024 * 1024 });
+const resolveOptions = defineOptions<TwelveDataOptions>('twelveDataQuotes')({
+  ...twelveDataChecks,
+  path: z.string().default('/quote'),
+  maxResponseBytes: z
+    .int()
+    .min(1)
+    .default(4 * 1024 * 1024),
+});
 
 const fields = {
   price: { key: 'close' },
@@ -52,7 +61,7 @@ const fields = {
  */
 export function twelveDataQuotes(options: TwelveDataOptions): Provider<Asset, Quote> {
   return twelveDataProvider(resolveOptions(options), {
-    parameters: () => ({}),
+    requests: () => [{}],
     read: ({ symbol, assetType }, record) => {
       const decimals = readDecimals(`${providerName}: ${symbol}`, record, fields);
       return PipelineError.isInstance(decimals) ? decimals : { symbol, assetType, ...decimals };

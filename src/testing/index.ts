@@ -10,6 +10,7 @@ export { quotaStoreContract, type QuotaStoreUnderTest } from './quotaStoreContra
 export { recordContract, type RecordsUnderTest } from './recordContract.ts';
 export { sinkContract, type SinkUnderTest } from './sinkContract.ts';
 
-// A modelled provider, and the meter of its window.
+// A modelled provider, the meter of its window, and a window that limiters share.
 export { expectWindow, type Arrival, type ExpectedWindow } from './expectWindow.ts';
+export { memoryWindow, type MemoryWindowOptions } from './memoryWindow.ts';
 export { quotaServer, type QuotaServer, type QuotaServerOptions } from './quotaServer.ts';

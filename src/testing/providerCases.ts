@@ -29,6 +29,7 @@ const cases: readonly ProviderCase[] = [
     check: async ({ provider, known }) => {
       assert.match(provider.name, /^\S+$/);
       assert.ok(Number.isInteger(provider.maxBatchSize) && provider.maxBatchSize >= 1, 'maxBatchSize');
+      assert.ok((provider.timeoutMs ?? 1) > 0, 'timeoutMs');
       assert.ok(new Set(known.map(keyOf)).size >= 3, 'the cases need three different known inputs');
       await fetchValues({ provider, known: known.slice(0, 1) });
     },
@@ -139,6 +140,21 @@ const cases: readonly ProviderCase[] = [
     check: async ({ provider, known, secrets }) => {
       const error = await rejection(provider.fetch(known, call()));
       assert.equal(checkError(error, 'provider_unavailable', { provider, secrets }).retryable, true);
+    },
+  },
+  {
+    name: 'rejects for good when its key is refused',
+    scenario: 'unauthorized',
+    check: async ({ provider, known, secrets }) => {
+      const error = await rejection(provider.fetch(known, call()));
+      assert.equal(checkError(error, 'unauthorized', { provider, secrets }).retryable, false);
+    },
+  },
+  {
+    name: 'rejects when the answer is no JSON',
+    scenario: 'malformed',
+    check: async ({ provider, known, secrets }) => {
+      checkError(await rejection(provider.fetch(known, call())), 'response_malformed', { provider, secrets });
     },
   },
 ];

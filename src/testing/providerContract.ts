@@ -1,8 +1,11 @@
 import type { Provider } from '../model/ports.ts';
 import { providerCases, type Named } from './providerCases.ts';
 
-/** How the provider's service behaves while a case runs. */
-export type ProviderScenario = 'serves' | 'hangs' | 'rate-limited' | 'down';
+/**
+ * How the provider's service behaves while a case runs: it serves, never answers, refuses the call for its rate, is down
+ * (5xx), refuses the key, or answers with a page that is no JSON.
+ */
+export type ProviderScenario = 'serves' | 'hangs' | 'rate-limited' | 'down' | 'unauthorized' | 'malformed';
 
 /** A provider in front of a service that behaves as the scenario asks. */
 export interface ProviderUnderTest<I, T> extends AsyncDisposable {
@@ -44,7 +47,7 @@ type Open<I, T> = (scenario: ProviderScenario) => Promise<ProviderUnderTest<I, T
  *   unknown: stock('NOPE'),
  *   [Symbol.asyncDispose]: async () => {},
  * });
- * const cases = providerContract(open, { scenarios: ['serves'] });
+ * const cases = providerContract(open, { scenarios: ['serves'] }); // no network: nothing to be down, and no key
  *
  * // With vitest: for (const { name, run } of cases) it(name, run);
  * for (const { run } of cases) await run();
@@ -56,7 +59,7 @@ export function providerContract<I extends Named, T extends Named>(
   open: Open<I, T>,
   options: ProviderContractOptions = {},
 ): readonly ContractCase[] {
-  const { scenarios = ['serves', 'hangs', 'rate-limited', 'down'] } = options;
+  const { scenarios = ['serves', 'hangs', 'rate-limited', 'down', 'unauthorized', 'malformed'] } = options;
   return providerCases()
     .filter(({ scenario }) => scenarios.includes(scenario))
     .map(({ name, scenario, check }) => ({

@@ -47,8 +47,8 @@ export interface QuotaServer {
    * too much, and with the signal's reason when it aborts, which does not take the request back.
    */
   send(credits: number, call: { readonly signal: AbortSignal }): Promise<QuotaSeen>;
-  /** Somebody else spends credits of the same quota, at once; the part that is not there is not spent. */
-  spend(credits: number): void;
+  /** Somebody else spends credits of the same quota, at once: as many of them as are there, which it returns. */
+  spend(credits: number): number;
 }
 
 /**
@@ -138,8 +138,9 @@ export function quotaServer(options: QuotaServerOptions): QuotaServer {
         );
       }),
     spend: (credits) => {
-      const room = limit - usedNow(performance.now());
-      if (room > 0) count(Math.min(credits, room));
+      const spent = Math.max(0, Math.min(credits, limit - usedNow(performance.now())));
+      if (spent > 0) count(spent);
+      return spent;
     },
   };
 }

@@ -42,7 +42,7 @@ export interface QuotaStoreUnderTest extends AsyncDisposable {
  * ```
  */
 export function quotaStoreContract(open: () => Promise<QuotaStoreUnderTest>): readonly ContractCase[] {
-  return quotaStoreCases.map(({ name, check }) => ({
+  return quotaStoreCases().map(({ name, check }) => ({
     name,
     run: async () => {
       const opened = await open();

@@ -7,6 +7,7 @@ import { cli, type CliResult } from './support/cli.ts';
 const canaries = {
   TWELVE_DATA_API_KEY: 'canary-twelve-data',
   RAPIDAPI_KEY: 'canary-rapidapi',
+  MASSIVE_API_KEY: 'canary-massive',
   DATABASE_PASSWORD: 'canary-p@ss:word',
 };
 
@@ -42,7 +43,8 @@ const echoes: [string, (secret: string, symbols: readonly string[]) => Answer][]
 describe('a secret planted in every variable', () => {
   it.each(echoes)('appears in no output, with %s', async (_, answer) => {
     await using server = await openEcho(answer);
-    const env = { ...canaries, TWELVE_DATA_API_HOST: server.baseUrl, RAPIDAPI_HOST: server.baseUrl };
+    const hosts = ['TWELVE_DATA_API_HOST', 'RAPIDAPI_HOST', 'MASSIVE_API_HOST'].map((host) => [host, server.baseUrl]);
+    const env = { ...canaries, ...Object.fromEntries(hosts) } as Record<string, string>;
 
     const start = ['--start', '2024-01-31'];
     const run = (pipeline: string, symbols: string, ...more: string[]) =>
@@ -51,6 +53,8 @@ describe('a secret planted in every variable', () => {
       run('market-data', 'AAPL:STOCK,IBM:STOCK'),
       run('market-index-data', '^GSPC'),
       run('historical-market-data', 'AAPL:STOCK', ...start),
+      run('historical-market-data', 'AAPL:STOCK', ...start, '--provider', 'massive', '--fallback', 'twelve-data'),
+      cli(['plan', 'market-data', '--symbols', 'AAPL:STOCK', '--database', 'memory', '--json'], { env }),
     ]);
     for (const result of results) expectNoCanary(result);
     expect(server.requests.length).toBeGreaterThan(0);

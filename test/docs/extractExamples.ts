@@ -122,12 +122,16 @@ function isConsoleMethod(node: ts.Node): boolean {
 }
 
 function examplesOf(path: string, blocks: readonly Block[]): Example[] {
-  return blocks
-    .filter(({ language }) => language === 'ts' || language === 'typescript')
-    .map(({ line, flags, code }) => {
-      const output = promisedOutput(code);
-      return { path, line, code, output, runs: output.some(({ certain }) => certain) && !flags.includes('no-run') };
-    });
+  return (
+    blocks
+      .filter(({ language }) => language === 'ts' || language === 'typescript')
+      // Files of one program: they are tested together.
+      .filter(({ flags }) => !flags.some((flag) => flag.startsWith('file=')))
+      .map(({ line, flags, code }) => {
+        const output = promisedOutput(code);
+        return { path, line, code, output, runs: output.some(({ certain }) => certain) && !flags.includes('no-run') };
+      })
+  );
 }
 
 function blocksIn(lines: readonly string[]): Block[] {

@@ -1,9 +1,10 @@
-import { Subject, merge } from 'rxjs';
+import { NEVER, Subject, from, merge, of } from 'rxjs';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Emitter } from '../../src/flow/Emitter.ts';
 import { Gate } from '../../src/flow/Gate.ts';
 import { apart } from '../../src/flow/apart.ts';
 import { fromPull } from '../../src/flow/fromPull.ts';
+import { mergeMapBounded } from '../../src/flow/mergeMapBounded.ts';
 import { emitting } from '../../src/flow/stack.ts';
 import { counted } from './support/sources.ts';
 
@@ -84,6 +85,39 @@ describe('Gate', () => {
     gate.leave();
     gate.close();
     expect(gate.full).toBe(false);
+  });
+
+  it('wakes thousands of sources that leave at once without filling the call stack', () => {
+    const gate = new Gate(1);
+    let results = 0;
+    let open = false;
+    merge(...Array.from({ length: 5_000 }, () => fromPull([1, 2]))).subscribe(() => {
+      results++;
+      gate.enter();
+      if (open) gate.leave();
+    });
+    open = true;
+    for (let item = 0; item < 5_000; item++) gate.leave();
+    expect(results).toBe(10_000);
+  });
+
+  it('is left by a source and by an operator that are unsubscribed', () => {
+    const gate = new Gate(1);
+    const left = vi.spyOn(gate, 'unlink');
+    sourceInto(gate).subscription.unsubscribe();
+    expect(left).toHaveBeenCalledTimes(1);
+    const operator = from([1]).pipe(mergeMapBounded((number) => merge(of(number), NEVER), { concurrency: 1 }));
+    operator.subscribe(() => gate.enter()).unsubscribe();
+    expect(left).toHaveBeenCalledTimes(2);
+  });
+
+  it('is forgotten by its emitters when it closes', () => {
+    const gate = new Gate(1);
+    const unlink = vi.spyOn(gate, 'unlink');
+    const { subscription } = sourceInto(gate, new Gate(1));
+    gate.close();
+    subscription.unsubscribe();
+    expect(unlink).not.toHaveBeenCalled();
   });
 
   it('tells who starts to wait', () => {

@@ -1,4 +1,5 @@
 import {
+  Subject,
   asyncScheduler,
   bufferCount,
   bufferTime,
@@ -19,6 +20,7 @@ import {
   share,
   subscribeOn,
   switchMap,
+  take,
   tap,
   timer,
   toArray,
@@ -388,5 +390,48 @@ describe('groups and windows as items of mergeMapBounded', () => {
       toArray(),
     );
     expect((await lastValueFrom(windows)).reduce((sum, length) => sum + length)).toBe(1_000);
+  });
+
+  it('count no longer when their inner Observable has ended before them', async () => {
+    const items = new Subject<number>();
+    const all = lastValueFrom(
+      merge(items.pipe(groupBy((number) => number % 2)), items.pipe(filter((number) => number >= 2))).pipe(
+        mergeMapBounded((item) => (typeof item === 'number' ? timer(1) : item.pipe(take(1))), {
+          concurrency: 2,
+          prefetch: 0,
+        }),
+        toArray(),
+      ),
+    );
+    fromPull(() => counted({ value: 0 }, 10)).subscribe(items);
+    await vi.runAllTimersAsync();
+    expect((await all).length).toBe(10);
+  });
+
+  it('do not stall while they are queued behind a bounded operator further down', async () => {
+    const windows = fromPull(() => counted({ value: 0 }, 20)).pipe(
+      windowCount(2),
+      mergeMapBounded((window) => window.pipe(delay(1)), { concurrency: 1, prefetch: 1 }),
+      mergeMapBounded((number) => timer(5).pipe(map(() => number)), { concurrency: 1, prefetch: 0 }),
+      toArray(),
+    );
+    const result = lastValueFrom(windows);
+    result.catch(() => undefined);
+    await vi.runAllTimersAsync();
+    expect((await result).slice(0, 2)).toEqual([0, 1]);
+  });
+
+  it('do not stall while items that may end them are under way', async () => {
+    const grouped = fromPull(['a', 'b', 'a', 'b', 'c', 'c']).pipe(
+      mergeMapBounded((key, index) => timer(index + 1).pipe(map(() => key)), { concurrency: 4 }),
+      groupBy((key) => key),
+      mergeMapBounded((group) => group.pipe(take(2), toArray()), { concurrency: 2, prefetch: 0 }),
+      map((keys) => keys.join('')),
+      toArray(),
+    );
+    const result = lastValueFrom(grouped);
+    result.catch(() => undefined);
+    await vi.runAllTimersAsync();
+    expect(await result).toEqual(['aa', 'bb', 'cc']);
   });
 });

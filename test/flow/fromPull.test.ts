@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { Subject, firstValueFrom, lastValueFrom, merge, repeat, retry, take, takeUntil, tap, toArray } from 'rxjs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { fromPull } from '../../src/flow/fromPull.ts';
 import { deferred } from '../support/deferred.ts';
 import { marbles } from './support/marbles.ts';
@@ -170,12 +170,13 @@ describe('fromPull', () => {
     it('does not abort what has completed, and aborts what has failed', async () => {
       const signals: AbortSignal[] = [];
       await collect(fromPull((signal) => (signals.push(signal), [1])));
+      await collect(fromPull((signal) => (signals.push(signal), Readable.from([1]))));
       const failing = fromPull((signal) => {
         signals.push(signal);
         return { [Symbol.iterator]: () => ({ next: () => expect.fail('broken') }) };
       });
       await expect(collect(failing)).rejects.toThrow('broken');
-      expect(signals.map(({ aborted }) => aborted)).toEqual([false, true]);
+      expect(signals.map(({ aborted }) => aborted)).toEqual([false, false, true]);
     });
 
     it('opens nothing that its own unsubscribing would leave open', () => {
@@ -226,6 +227,14 @@ describe('fromPull', () => {
         .pipe(take(3))
         .subscribe();
       expect([pulled.value, closed]).toEqual([3, true]);
+    });
+
+    it('does not ask an iterator that cannot be closed', () => {
+      const next = vi.fn(() => ({ done: false, value: 1 }));
+      fromPull({ [Symbol.iterator]: () => ({ next }) })
+        .pipe(take(1))
+        .subscribe();
+      expect(next).toHaveBeenCalledOnce();
     });
 
     it('closes a generator that unsubscribes itself while it runs', () => {
@@ -280,6 +289,11 @@ describe('fromPull', () => {
       });
       await collect(fromPull(items(() => ({ done: true, value: undefined }))));
       await expect(collect(fromPull(items(() => expect.fail('broken'))))).rejects.toThrow('broken');
+      const later = (next: () => Promise<IteratorResult<number>>) => ({
+        [Symbol.asyncIterator]: () => ({ next, return: async () => ({ done: true as const, value: closed++ }) }),
+      });
+      await collect(fromPull(later(async () => ({ done: true, value: undefined }))));
+      await expect(collect(fromPull(later(async () => expect.fail('broken'))))).rejects.toThrow('broken');
       expect(closed).toBe(0);
     });
   });

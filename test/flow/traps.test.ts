@@ -1,9 +1,11 @@
 import {
+  BehaviorSubject,
   EMPTY,
   NEVER,
   Observable,
   Subject,
   bufferCount,
+  delay,
   filter,
   from,
   groupBy,
@@ -36,6 +38,26 @@ describe('an inner Observable that completes before its subscription is assigned
       toArray(),
     );
     expect((await lastValueFrom(all)).length).toBe(5_000);
+  });
+
+  it('frees its place when it comes out of a long queue', async () => {
+    const first = new Subject<number>();
+    let last = 0;
+    from(counted({ value: 0 }, 20_000))
+      .pipe(mergeMapBounded((number) => (number === 0 ? first : of(number)), { concurrency: 1 }))
+      .subscribe((number) => (last = number));
+    first.complete();
+    expect(last).toBe(19_999);
+  });
+
+  it('frees its place for thousands of waiting sources', () => {
+    const first = new Subject<number>();
+    let results = 0;
+    merge(of(first), ...Array.from({ length: 5_000 }, () => fromPull([of(1), of(2)])))
+      .pipe(mergeMapBounded((inner) => inner, { concurrency: 1, prefetch: 0 }))
+      .subscribe(() => results++);
+    first.complete();
+    expect(results).toBe(10_000);
   });
 
   it('frees its place when it comes out of the queue', async () => {
@@ -119,6 +141,19 @@ describe('a teardown', () => {
     expect(started).toEqual([0, 1]);
   });
 
+  it('by an error starts nothing more, even while the error is handled', () => {
+    const [source, first, second] = [new Subject<number>(), new Subject(), new Subject()];
+    const project = vi.fn((number: number) => (number === 0 ? first : second));
+    const handled = vi.fn(() => {
+      second.complete(); // frees a place for what is queued
+      source.next(3);
+    });
+    source.pipe(mergeMapBounded(project, { concurrency: 2 })).subscribe({ error: handled });
+    for (const number of [0, 1, 2]) source.next(number);
+    first.error(new Error('broken'));
+    expect([handled.mock.calls.length, project.mock.calls.length]).toEqual([1, 2]);
+  });
+
   it('leaves no timer', async () => {
     const sources = [new ManualSource(), new ManualSource(), new ManualSource()];
     const places = new Subject<void>();
@@ -145,6 +180,22 @@ describe('an inner pipeline', () => {
     const result = lastValueFrom(all);
     await vi.runAllTimersAsync();
     expect((await result).length).toBe(60);
+  });
+
+  it('subscribed by the project function links nothing of the outer one either', () => {
+    const pulled = { value: 0 };
+    const grouped = from([1]).pipe(
+      groupBy(() => 'all'),
+      mergeMap((group) => group.pipe(never())),
+    );
+    const project = (number: number) => {
+      grouped.subscribe();
+      return of(number);
+    };
+    fromPull(() => counted(pulled, 10))
+      .pipe(mergeMapBounded(project, { concurrency: 1 }))
+      .subscribe();
+    expect(pulled.value).toBe(10);
   });
 
   it('made of a source that is not pulled links nothing of the outer one', () => {
@@ -297,6 +348,9 @@ describe('waiting asynchronous sources', () => {
     for (let place = 0; place < 3; place++) await free();
     inputs[0]!.unsubscribe();
     expect(asked()).toEqual([2, 2, 1]);
+    expect(vi.getTimerCount()).toBe(1);
+    inputs[2]!.unsubscribe();
+    expect(vi.getTimerCount(), 'nobody waits any longer').toBe(0);
     close();
   });
 
@@ -361,6 +415,20 @@ describe('inner Observables that wait for something outside', () => {
     );
     for (const number of asked) answers.next(number); // grows while it is gone through
     expect((await all).length).toBe(100);
+  });
+
+  it('are not taken for groups when they look at what the source tells a Subject', async () => {
+    const latest = new BehaviorSubject(-1);
+    const all = lastValueFrom(
+      fromPull(() => counted({ value: 0 }, 10)).pipe(
+        tap((number) => latest.next(number)),
+        mergeMapBounded(() => latest.pipe(take(1), delay(1)), { concurrency: 2, prefetch: 0 }),
+        toArray(),
+      ),
+    );
+    all.catch(() => undefined);
+    await vi.runAllTimersAsync();
+    expect((await all).length).toBe(10);
   });
 
   it('are not taken for windows when they are items themselves', async () => {

@@ -79,11 +79,28 @@ describe('credits', () => {
 
   it('are granted in part, down to the least that is accepted', async () => {
     const limiter = creditLimiter({ credits: 8 });
-    const calls = [call(limiter, 5), call(limiter, 8, { min: 1 }), call(limiter, 8, { min: 4 })];
+    const calls = [call(limiter, 5), call(limiter, 8, { min: 1, ms: 2_000 }), call(limiter, 8, { min: 4 })];
     const [, second, third] = await settled(Promise.all(calls));
     expect(second?.credits).toBe(3);
     expect(third?.credits).toBe(5);
     expect(third?.at).toBeCloseTo(60.1, 1);
+  });
+
+  it('wait a moment for others that come free just after, rather than to go apart', async () => {
+    const limiter = creditLimiter({ credits: 8 });
+    const calls = [call(limiter, 5), call(limiter, 3), call(limiter, 100, { min: 1 })];
+    const [, , third] = await settled(Promise.all(calls));
+    expect(third?.credits).toBe(8);
+    expect(third?.at).toBeCloseTo(60.2, 1);
+  });
+
+  it('do not wait for others for longer than a 150th of a window', async () => {
+    const limiter = creditLimiter({ credits: 300, maxConcurrent: 100 });
+    await settled(call(limiter, 0), 200);
+    const apart = Array.from({ length: 30 }, (_, index) => call(limiter, 10, { ms: 100 + index * 100 }));
+    const last = await settled(Promise.all([...apart, call(limiter, 300, { min: 1 })]));
+    expect(last.at(-1)?.credits).toBe(40);
+    expect(last.at(-1)?.at).toBeLessThan(61);
   });
 
   it('that never fit a window are refused at once', async () => {

@@ -8,6 +8,26 @@ import type { QuotaServer } from '../../src/testing/quotaServer.ts';
 export const hourMs = 3_600_000;
 export const never = new AbortController().signal;
 
+const { setImmediate: realImmediate } = globalThis;
+/** A real turn of the event loop, in which every promise goes as far as it can. */
+const settle = (): Promise<void> =>
+  new Promise((resolve) => {
+    realImmediate(resolve);
+  });
+
+/** Lets so much virtual time pass, many times faster than `advanceTimersByTimeAsync`, which takes a millisecond a timer. */
+export async function passTime(ms: number): Promise<void> {
+  let isOver = false;
+  await settle();
+  setTimeout(() => {
+    isOver = true;
+  }, ms);
+  while (!isOver) {
+    vi.advanceTimersToNextTimer();
+    await settle();
+  }
+}
+
 /** The same chances in every run (mulberry32). */
 export function seeded(seed: number): () => number {
   let state = seed;
@@ -51,7 +71,7 @@ export async function saturate(traffic: Traffic) {
   const { maxConcurrent = 8 } = traffic;
   const server = quotaServer({ credits, windowMs, stallRate, random: seeded(seed) });
   const limiter = creditLimiter({ credits, windowMs, maxConcurrent });
-  await vi.advanceTimersByTimeAsync(idleMs);
+  await passTime(idleMs);
   const startedAt = performance.now();
   let isOver = false;
   let heldMs = 0;
@@ -80,13 +100,13 @@ export async function saturate(traffic: Traffic) {
     }
   };
   const workers = Array.from({ length: maxConcurrent + 2 }, work);
-  await vi.advanceTimersByTimeAsync(hours * hourMs);
+  await passTime(hours * hourMs);
   isOver = true;
   const endedAt = performance.now();
   const arrivals = server.arrivals.filter(({ at }) => at <= endedAt);
   const sum = arrivals.reduce((total, arrival) => total + arrival.credits, 0);
   const stopped = limiter.stop();
-  await vi.advanceTimersByTimeAsync(60_000);
+  await passTime(60_000);
   await Promise.all([stopped, ...workers]);
   return {
     arrivals: server.arrivals,

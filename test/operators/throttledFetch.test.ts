@@ -329,3 +329,43 @@ describe('throttledFetch, what a fetcher tells', () => {
     expect(outcomes[0]).toMatchObject({ error });
   });
 });
+
+describe('throttledFetch, its deadline', () => {
+  it('is told to the fetcher as what is left of it since the subscription', async () => {
+    vi.useFakeTimers();
+    const left: (number | undefined)[] = [];
+    const fetch: Fetch = async (inputs, { deadlineMs }) => {
+      left.push(deadlineMs);
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      return inputs.map(fetched);
+    };
+    const fetching = lastValueFrom(
+      fromPull([['A'], ['B'], ['C']]).pipe(stage(fetch, { deadlineMs: 5_000, concurrency: 1 })),
+    );
+    await vi.advanceTimersByTimeAsync(10_000);
+    await fetching;
+    expect(left).toEqual([5_000, 2_000, -1_000]);
+  });
+
+  it('is none by default', async () => {
+    const fetch = answering();
+    await fetchOne(['A'], fetch);
+    expect(fetch.mock.calls[0]?.[1]).not.toHaveProperty('deadlineMs');
+  });
+
+  it('leaves what is skipped with its reason, and the time that is known', async () => {
+    const until = new Date(1_000);
+    const fetch: Fetch = async () => [
+      { status: 'skipped', reason: 'deadline' },
+      { status: 'skipped', reason: 'quota', until },
+    ];
+    expect((await fetchOne(['A', 'B'], fetch)).outcomes).toEqual([
+      { status: 'skipped', input: 'A', reason: 'deadline' },
+      { status: 'skipped', input: 'B', reason: 'quota', until },
+    ]);
+  });
+
+  it.each([-1, NaN, '5'])('is refused when it is %s', (deadlineMs) => {
+    expect(() => stage(answering(), { deadlineMs: deadlineMs as number })).toThrow(OptionsError);
+  });
+});

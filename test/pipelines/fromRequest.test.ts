@@ -45,6 +45,14 @@ describe('fromRequest', () => {
     });
   });
 
+  it('tells the time of acceptance by its own clock, whatever that of the ledger says', async () => {
+    const ledger = memoryLedger<Asset, never>();
+    const accepted = { inputs: market.inputs, batchSize: 100, acceptedAt: new Date(0), ageMs: 250 };
+    const skewed = { ...ledger, accept: async () => accepted };
+    const { acceptedAt } = await lastValueFrom(fromRequest(market, { ledger: skewed, now: () => 5_000 }));
+    expect(acceptedAt).toEqual(new Date(4_750));
+  });
+
   it('rejects through its nack, and through the publisher of its ack', async () => {
     const error = new PublishError('bus: closed');
     const publisher = { publish: () => Promise.reject(error) };

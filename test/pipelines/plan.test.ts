@@ -65,6 +65,14 @@ describe('plan, the time', () => {
     ['100 symbols on 8 a minute', 100, { credits: 8 }],
     ['2,000 symbols on 55 a minute', 2_000, { credits: 55 }],
     ['1,000 symbols on 377 a minute', 1_000, { credits: 377 }],
+    [
+      '150 symbols on 8 a minute and 20 in 5 minutes',
+      150,
+      { credits: 8, windows: [{ credits: 20, windowMs: 300_000 }] },
+    ],
+    ['200 symbols on 8 a minute and 800 a day', 200, { credits: 8, quotas: [{ credits: 800, period: 'day' }] }],
+    ['200 symbols on 8 a minute, in three lanes', 200, { credits: 8, lanes: ['market', 'index', 'historical'] }],
+    ['200 symbols on 8 a minute, in the lowest lane', 200, { credits: 8, lanes: ['index', 'market'] }],
     ['30 symbols on 2 in 2 s, of a near provider', 30, { credits: 2, windowMs: 2_000 }, 20],
   ])('of %s is within 3 % of the real one, and so are the calls, nearly', async (_, count, options, latencyMs) => {
     const opened = open(options, latencyMs);

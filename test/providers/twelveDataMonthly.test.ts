@@ -14,9 +14,9 @@ function range(symbol: string, startDate: string, endDate: string, assetType: As
 const recorded = (name: string): Recording => fixture('twelve-data', name);
 const bars = (recorded('months-one').body as { values: object[] }).values;
 
-async function ask(answer: Recording | Handler, ranges: readonly MonthlyRange[]) {
+async function ask(answer: Recording | Handler, ranges: readonly MonthlyRange[], maxMonthsPerCall?: number) {
   await using server = await loopbackServer(answer);
-  const provider = twelveDataMonthly({ apiKey, baseUrl: server.baseUrl });
+  const provider = twelveDataMonthly({ apiKey, baseUrl: server.baseUrl, maxMonthsPerCall });
   const answers = await provider.fetch(ranges, openCall().call);
   return { answers, urls: server.requests.map(({ url }) => url), requests: server.requests };
 }
@@ -34,6 +34,8 @@ const scenarios: Record<ProviderScenario, Recording | Handler> = {
   hangs: () => undefined,
   'rate-limited': recorded('minute-credits-429'),
   down: recorded('bad-gateway-502'),
+  unauthorized: recorded('unauthorized-401'),
+  malformed: recorded('html-200'),
 };
 
 describe('the provider contract', () => {
@@ -134,5 +136,42 @@ describe('twelveDataMonthly', () => {
       range('A', '2024-02-01', '2024-02-29'),
     ]);
     expect(answers.some((answer) => PipelineError.isInstance(answer))).toBe(false);
+  });
+
+  it('asks for a long range in several requests, pays each symbol for each, and joins the months', async () => {
+    await using server = await loopbackServer(({ url, headers }, response) => {
+      const start = new URL(url, 'http://x').searchParams.get('start_date')!;
+      const value = { datetime: start, close: '1.50' };
+      const body =
+        start === '2026-03-01'
+          ? recorded('no-months-400').body
+          : Object.fromEntries(['A', 'B'].map((symbol) => [symbol, { values: [value], status: 'ok' }]));
+      const perSymbol = start === '2026-03-01' ? { A: body, B: body } : body;
+      replay({ status: 200, body: perSymbol })({ url, headers }, response);
+    });
+    const provider = twelveDataMonthly({ apiKey, baseUrl: server.baseUrl, maxMonthsPerCall: 2 });
+    const ranges = [range('A', '2026-01-15', '2026-05-20'), range('B', '2026-01-01', '2026-01-31')];
+    const answers = await provider.fetch(ranges, openCall().call);
+    const dates = server.requests.map(({ url }) => url.replace(/.*start_date=/, ''));
+    expect(dates).toEqual([
+      '2026-01-01&end_date=2026-02-28',
+      '2026-03-01&end_date=2026-04-30',
+      '2026-05-01&end_date=2026-05-20',
+    ]);
+    expect(provider.cost(ranges)).toBe(6);
+    expect(answers).toMatchObject([
+      { symbol: 'A', recordCount: 2, prices: [{ date: '2026-01-01' }, { date: '2026-05-01' }] },
+      { symbol: 'B', recordCount: 1 },
+    ]);
+  });
+
+  it('fails a symbol with the first part that has an error for it', async () => {
+    const { answers, urls } = await ask(recorded('quote-unknown'), [range('NOPE', '2026-01-31', '2026-03-31')], 1);
+    expect(urls).toHaveLength(3);
+    expect(answers).toMatchObject([{ code: 'symbol_unknown' }]);
+  });
+
+  it.each([0, 5001, 1.5])('refuses %d months a call', (maxMonthsPerCall) => {
+    expect(() => twelveDataMonthly({ apiKey, maxMonthsPerCall })).toThrow('twelveDataMonthly: maxMonthsPerCall: ');
   });
 });

@@ -40,6 +40,8 @@ const scenarios: Record<ProviderScenario, Recording | Handler> = {
   hangs: () => undefined,
   'rate-limited': recorded('minute-credits-200'),
   down: recorded('unavailable-503'),
+  unauthorized: recorded('unauthorized-200'),
+  malformed: recorded('html-200'),
 };
 
 describe('the provider contract', () => {

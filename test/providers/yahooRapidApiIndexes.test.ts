@@ -50,6 +50,8 @@ const scenarios: Record<ProviderScenario, Recording | Handler> = {
   hangs: () => undefined,
   'rate-limited': recorded('per-second-429'),
   down: recorded('bad-gateway-502'),
+  unauthorized: recorded('invalid-crumb-401'),
+  malformed: recorded('html-200'),
 };
 
 describe('the provider contract', () => {
@@ -148,11 +150,17 @@ describe('answers', () => {
 describe('refusals of the call', () => {
   it.each([
     ['per-second-429', { code: 'rate_limited', name: 'RateLimitError', retryAfterMs: 1000 }],
+    ['per-second-200', { code: 'rate_limited', name: 'RateLimitError', retryAfterMs: 1000 }],
     ['edge-429', { code: 'rate_limited', name: 'RateLimitError', retryAfterMs: 60_000 }],
     ['monthly-429', { code: 'quota_exhausted', retryable: false, retryAfterMs: resetMs }],
     ['monthly-200', { code: 'quota_exhausted', retryable: false, retryAfterMs: resetMs }],
     ['invalid-crumb-401', { code: 'unauthorized', message: 'yahoo-rapidapi: HTTP 401: Invalid Crumb' }],
     ['not-subscribed-403', { code: 'unauthorized' }],
+    ['invalid-crumb-200', { code: 'unauthorized', message: 'yahoo-rapidapi: HTTP 200: Invalid Crumb' }],
+    ['not-subscribed-200', { code: 'unauthorized' }],
+    ['message-200', { code: 'provider_rejected', retryable: false }],
+    ['text-200', { code: 'response_malformed', retryable: false }],
+    ['unavailable-503', { code: 'provider_unavailable', retryAfterMs: 7000 }],
     ['not-found-404', { code: 'provider_rejected', retryable: false }],
     ['refused-200', { code: 'provider_rejected', retryable: false }],
     ['bad-gateway-502', { code: 'provider_unavailable', retryable: true }],

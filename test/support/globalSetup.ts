@@ -14,7 +14,7 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const stops = [await offerKafka(project), await offerPostgres(project)];
+  const stops = [await offerPostgres(project), await offerKafka(project)];
   return async () => {
     await Promise.all(stops.map((stop) => stop()));
   };

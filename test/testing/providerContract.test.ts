@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ProviderError } from '../../src/model/errors.ts';
+import { ProviderError, type PipelineError } from '../../src/model/errors.ts';
 import type { Provider } from '../../src/model/ports.ts';
-import { providerContract } from '../../src/testing/providerContract.ts';
+import { providerContract, type ProviderScenario } from '../../src/testing/providerContract.ts';
 
 interface Thing {
   readonly symbol: string;
@@ -81,6 +81,7 @@ describe('providerContract', () => {
       'fails an unknown input alone',
     ],
     ['an unknown symbol served', { fetch: async (inputs) => inputs }, 'fails an unknown input alone'],
+    ['a time limit of none', { timeoutMs: 0 }, 'has a name and takes at least one input a call'],
     ['a price for nothing', { cost: () => 1 }, 'answers nothing to nothing, at no cost'],
     [
       'a fraction of a credit',
@@ -104,6 +105,23 @@ describe('providerContract', () => {
     ],
   ])('finds %s', async (_, changes, name) => {
     expect(await failedBy(changes)).toContain(name);
+  });
+
+  it.each<[ProviderScenario, PipelineError, string]>([
+    [
+      'unauthorized',
+      new ProviderError('unauthorized', 'good: key refused', { retryable: true }),
+      'rejects for good when its key is refused',
+    ],
+    ['unauthorized', new ProviderError('provider_rejected', 'good: no'), 'rejects for good when its key is refused'],
+    ['malformed', new ProviderError('internal', 'good: Unexpected token <'), 'rejects when the answer is no JSON'],
+  ])('finds, when it is %s, a rejection with %s', async (scenario, error, name) => {
+    const provider = { ...good, fetch: () => Promise.reject(error) };
+    const close = () => Promise.resolve();
+    const open = async () => ({ provider, known, unknown: { symbol: 'NOPE' }, [Symbol.asyncDispose]: close });
+    const [found] = providerContract(open, { scenarios: [scenario] });
+    expect(found!.name).toBe(name);
+    await expect(found!.run()).rejects.toThrow();
   });
 
   it('finds a secret in an error', async () => {

@@ -139,10 +139,11 @@ async function runOne(
   database: Database | undefined,
   { environment, writer, signal }: Invocation,
 ): Promise<FinishedRun> {
-  const request = job.open('recorded', environment).prepare({ ...message, requestId: `demo-${job.name}` });
-  const events = showProgress(job.name, request.inputs.length, writer);
+  const request = job.open(['recorded'], environment).prepare({ ...message, requestId: `demo-${job.name}` });
+  const events = showProgress({ name: job.name, total: request.inputs.length, writer });
+  await using opened = request.open(database);
   try {
-    return await request.run({ database, key: `demo:${job.name}:${randomUUID()}`, signal, events });
+    return await opened.run({ key: `demo:${job.name}:${randomUUID()}`, signal, events });
   } finally {
     events.end();
   }

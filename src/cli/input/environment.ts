@@ -39,21 +39,41 @@ export function requiredText(advice: string): z.ZodString {
   return z.string({ error: `is not set: ${advice}` });
 }
 
-interface NumberRange {
+interface NumberRange<Default extends number | 'none' = number> {
   readonly min: number;
   readonly max: number;
-  readonly byDefault: number;
+  readonly byDefault: Default;
 }
 
 /** A variable that holds a whole number. It is shown when it is wrong: these variables hold no secret. */
-export function wholeNumber({ min, max, byDefault }: NumberRange): z.ZodType<number> {
+export function wholeNumber(range: NumberRange): z.ZodType<number> {
   return z
     .string()
-    .default(String(byDefault))
+    .default(String(range.byDefault))
+    .transform((text, context) => readNumber(text, range) ?? refuse(context, text, expectation(range)));
+}
+
+/** The same, where the word `none` stands for no bound. */
+export function wholeNumberOrNone(range: NumberRange<number | 'none'>): z.ZodType<number> {
+  return z
+    .string()
+    .default(String(range.byDefault))
     .transform((text, context) => {
-      const number = /^\d{1,15}$/.test(text.trim()) ? Number(text) : Number.NaN;
-      if (number >= min && number <= max) return number;
-      context.addIssue(`must be a whole number from ${min} to ${max}, but is ${JSON.stringify(text.slice(0, 40))}`);
-      return z.NEVER;
+      if (text.trim() === 'none') return Infinity;
+      return readNumber(text, range) ?? refuse(context, text, `${expectation(range)}, or none`);
     });
+}
+
+function readNumber(text: string, { min, max }: Pick<NumberRange, 'min' | 'max'>): number | undefined {
+  const number = /^\d{1,15}$/.test(text.trim()) ? Number(text) : Number.NaN;
+  return number >= min && number <= max ? number : undefined;
+}
+
+function expectation({ min, max }: Pick<NumberRange, 'min' | 'max'>): string {
+  return `a whole number from ${min} to ${max}`;
+}
+
+function refuse(context: z.RefinementCtx, text: string, expected: string): never {
+  context.addIssue(`must be ${expected}, but is ${JSON.stringify(text.slice(0, 40))}`);
+  return z.NEVER;
 }

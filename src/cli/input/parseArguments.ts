@@ -10,6 +10,7 @@ export interface Arguments {
 export interface Expected {
   readonly name: string;
   readonly options: readonly string[];
+  readonly flags?: readonly string[] | undefined;
   readonly positionals: number;
 }
 
@@ -22,7 +23,9 @@ export function parseArguments(command: Expected, argv: readonly string[]): Argu
   const { tokens } = parseArgs({
     args: [...argv],
     options: {
-      ...Object.fromEntries(command.options.map((name) => [name, { type: 'string' as const }])),
+      ...Object.fromEntries(
+        command.options.map((name) => [name, { type: isFlag(command, name) ? 'boolean' : 'string' }]),
+      ),
       help: { type: 'boolean', short: 'h' },
     },
     strict: false,
@@ -45,11 +48,25 @@ export function parseArguments(command: Expected, argv: readonly string[]): Argu
   return { help, positionals, options };
 }
 
+function isFlag({ flags = [] }: Expected, option: string): boolean {
+  return flags.includes(option);
+}
+
 function valueOf(
-  { name }: Expected,
-  token: { readonly rawName: string; readonly value?: string | undefined; readonly inlineValue?: boolean | undefined },
+  command: Expected,
+  token: {
+    readonly name: string;
+    readonly rawName: string;
+    readonly value?: string | undefined;
+    readonly inlineValue?: boolean | undefined;
+  },
 ): string {
+  const { name } = command;
   const { rawName, value = '', inlineValue = false } = token;
+  if (isFlag(command, token.name)) {
+    if (!inlineValue) return 'yes';
+    throw new OptionsError(`${name}: ${rawName} takes no value; see fintrack-pipelines ${name} --help`);
+  }
   if (value === '' || (!inlineValue && value.startsWith('-'))) {
     throw new OptionsError(`${name}: ${rawName} needs a value; see fintrack-pipelines ${name} --help`);
   }

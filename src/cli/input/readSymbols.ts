@@ -20,12 +20,12 @@ export type SymbolSource =
 
 type Options = Readonly<Record<string, string | undefined>>;
 
-export function chooseSymbols(options: Options): SymbolSource {
+export function chooseSymbols(command: string, options: Options): SymbolSource {
   const { symbols, file, 'from-table': table } = options;
   const given = ['symbols', 'file', 'from-table'].filter((name) => options[name] !== undefined);
   if (given.length !== 1) {
     const seen = given.length === 0 ? 'none' : given.map((name) => `--${name}`).join(' and ');
-    throw new OptionsError(`run: give one of --symbols, --file and --from-table, got ${seen}`);
+    throw new OptionsError(`${command}: give one of --symbols, --file and --from-table, got ${seen}`);
   }
   if (symbols !== undefined) return { kind: 'list', text: symbols };
   if (file !== undefined) return { kind: 'file', path: file };
@@ -38,7 +38,9 @@ export interface ReadSymbols {
   readonly refused: readonly RefusedInput[];
 }
 
-interface Place {
+export interface SymbolPlace {
+  /** The command that reads them, for messages. */
+  readonly command: string;
   /** Where relative paths begin. */
   readonly cwd: string;
   readonly database: Database | undefined;
@@ -46,7 +48,11 @@ interface Place {
 }
 
 /** Reads all symbols: a request holds its whole list. */
-export async function readSymbols(source: SymbolSource, pipeline: PipelineName, place: Place): Promise<ReadSymbols> {
+export async function readSymbols(
+  source: SymbolSource,
+  pipeline: PipelineName,
+  place: SymbolPlace,
+): Promise<ReadSymbols> {
   const isIndex = pipeline === 'market-index-data';
   const refused: RefusedInput[] = [];
   const entries = await readEntries(source, isIndex, place, refused);
@@ -61,32 +67,32 @@ interface Entry {
 async function readEntries(
   source: SymbolSource,
   isIndex: boolean,
-  { cwd, database, signal }: Place,
+  { command, cwd, database, signal }: SymbolPlace,
   refused: RefusedInput[],
 ): Promise<Entry[]> {
-  if (source.kind === 'list') return readList(source.text, isIndex);
+  if (source.kind === 'list') return readList(command, source.text, isIndex);
   const items =
     source.kind === 'file'
       ? readFile({ path: resolve(cwd, source.path), signal, onBadRow: (row) => refused.push(row) }, isIndex)
-      : readTable(source.name, isIndex, database);
+      : readTable(command, source.name, isIndex, database);
   const named = items.pipe(
     toArray(),
     catchError((error: unknown) => {
-      throw ofOption(source, isIndex, database, error);
+      throw ofOption({ command, source, isIndex, database }, error);
     }),
   );
   const found: readonly (MarketIndex | Asset)[] = await lastValueFrom(named);
   return found.map((item) => ('assetType' in item ? { symbol: item.symbol, asset_type: item.assetType } : item));
 }
 
-function readList(text: string, isIndex: boolean): Entry[] {
+function readList(command: string, text: string, isIndex: boolean): Entry[] {
   const words = text
     .split(',')
     .map((word) => word.trim())
     .filter((word) => word !== '');
   if (words.length > 0) return words.map((word) => (isIndex ? { symbol: word } : readAsset(word)));
   const example = isIndex ? '^GSPC,GC=F' : 'AAPL:STOCK,BTC:CRYPTO,EUR/USD:FOREX';
-  throw new OptionsError(`run: --symbols: expected a list such as ${example}, got no symbol`);
+  throw new OptionsError(`${command}: --symbols: expected a list such as ${example}, got no symbol`);
 }
 
 /** Without a colon the type is missing: the check of the request says so, of that symbol alone. */
@@ -105,10 +111,15 @@ function readFile(options: FileOptions, isIndex: boolean): Observable<MarketInde
   return isIndex ? fromCsv({ ...options, kind: 'index' }) : fromCsv({ ...options, kind: 'asset' });
 }
 
-function readTable(name: string, isIndex: boolean, database: Database | undefined): Observable<MarketIndex | Asset> {
+function readTable(
+  command: string,
+  name: string,
+  isIndex: boolean,
+  database: Database | undefined,
+): Observable<MarketIndex | Asset> {
   if (database === undefined) {
     throw new OptionsError(
-      'run: --from-table needs a PostgreSQL server, got --database memory: use --symbols or --file',
+      `${command}: --from-table needs a PostgreSQL server, got --database memory: use --symbols or --file`,
     );
   }
   const [table, schema] = name.split('.', 2).reverse();
@@ -120,18 +131,27 @@ function readTable(name: string, isIndex: boolean, database: Database | undefine
 const undefinedTable = '42P01';
 const undefinedColumn = '42703';
 
+interface Reading extends Pick<SymbolPlace, 'command' | 'database'> {
+  readonly source: SymbolSource;
+  readonly isIndex: boolean;
+}
+
 /** Says of the option what the library says of its own. */
-function ofOption(source: SymbolSource, isIndex: boolean, database: Database | undefined, cause: unknown): unknown {
+function ofOption({ command, source, isIndex, database }: Reading, cause: unknown): unknown {
   if (!PipelineError.isInstance(cause)) return cause;
   if (source.kind === 'file' && cause.code === 'options_invalid') {
-    return new OptionsError(cause.message.replace(/^fromCsv: path/, 'run: --file'), { cause });
+    return new OptionsError(cause.message.replace(/^fromCsv: path/, `${command}: --file`), { cause });
   }
   const { code, message } = (cause.cause ?? {}) as { readonly code?: unknown; readonly message?: unknown };
   if (source.kind !== 'table' || (code !== undefinedTable && code !== undefinedColumn)) return cause;
   const expected = `a table or view with ${isIndex ? 'the column symbol' : 'the columns symbol and asset_type'}`;
   const place = `in schema "${database?.schema ?? ''}", or schema.table`;
   const reason = String(message).split('\n', 1)[0] ?? '';
-  return new SinkError('database_not_ready', `run: --from-table: expected ${expected} ${place}, got: ${reason}`, {
-    cause,
-  });
+  return new SinkError(
+    'database_not_ready',
+    `${command}: --from-table: expected ${expected} ${place}, got: ${reason}`,
+    {
+      cause,
+    },
+  );
 }

@@ -1,5 +1,6 @@
 import type { CompletionEvent } from '../../index.ts';
 import { duration } from './duration.ts';
+import { timeOf } from './time.ts';
 import type { Writer } from './writer.ts';
 
 const mostListed = 10;
@@ -16,7 +17,17 @@ export function logCompletion(name: string, event: CompletionEvent, writer: Writ
     writer.log(`  failed: ${symbol}${type === undefined ? '' : ` ${type}`}: ${reason}: ${message}`);
   }
   if (failed.length > mostListed) writer.log(`  failed: ${failed.length - mostListed} more, listed in the event`);
-  for (const [reason, count] of countReasons(skipped)) writer.log(`  skipped: ${count}: ${reasonTexts[reason]}`);
+  const back = quotaBackAt(event);
+  for (const [reason, count] of countReasons(skipped)) {
+    const until = reason === 'quota' && back !== undefined ? `; it comes back at ${timeOf(back, new Date())}` : '';
+    writer.log(`  skipped: ${count}: ${reasonTexts[reason]}${until}`);
+  }
+}
+
+/** When what was skipped for its quota can be had, where that is known. */
+export function quotaBackAt({ skipped }: Pick<CompletionEvent, 'skipped'>): Date | undefined {
+  const times = skipped.flatMap(({ until }) => (until === undefined ? [] : [Date.parse(until)]));
+  return times.length === 0 ? undefined : new Date(Math.max(...times));
 }
 
 type SkipReason = CompletionEvent['skipped'][number]['reason'];

@@ -1,104 +1,110 @@
-import type { OutcomeCounts, RunEvent, RunObserver } from '../../index.ts';
+import type { RunEvent, RunObserver } from '../../index.ts';
 import { duration } from './duration.ts';
+import { countsText, RunTally, sumOf, type Wait } from './runTally.ts';
+import { timeAhead, timeOf } from './time.ts';
 import type { Writer } from './writer.ts';
 
+/** A shorter wait is over before anybody has read of it. */
+const worthALineMs = 1_000;
+/** So much later a wait has to end than the one told of last, to get a line of its own. */
+const betweenLinesMs = 30_000;
+
+export interface ProgressOptions {
+  readonly name: string;
+  /** The number of symbols of the request. */
+  readonly total: number;
+  readonly writer: Writer;
+  /** When that many more credits will have been granted. Default: nobody knows. */
+  readonly forecast?: ((credits: number) => Date | undefined) | undefined;
+}
+
+export interface Progress extends RunObserver {
+  /** To be called when the run is over. */
+  end(): void;
+}
+
 /**
- * Shows the events of a run: one live line on a terminal, otherwise a plain line per batch and per wait.
- *
- * `total` is the number of symbols of the request.
+ * Shows the events of a run: one live line on a terminal, otherwise a plain line per batch, and one where it waits for
+ * credits for more than a second, at most every half a minute.
  */
-export function showProgress(name: string, total: number, writer: Writer): RunObserver & { end(): void } {
-  return writer.isLive ? new LiveProgress(name, total, writer) : new PlainProgress(name, total, writer);
+export function showProgress(options: ProgressOptions): Progress {
+  return options.writer.isLive ? new LiveProgress(options) : new PlainProgress(options);
 }
 
-class PlainProgress implements RunObserver {
-  readonly #name: string;
-  readonly #total: number;
-  readonly #writer: Writer;
-  #done = 0;
-  #waitingUntil = '';
+class PlainProgress implements Progress {
+  readonly #options: ProgressOptions;
+  readonly #tally: RunTally;
+  #timer: NodeJS.Timeout | undefined;
+  #toldUntil = -Infinity;
 
-  constructor(name: string, total: number, writer: Writer) {
-    this.#name = name;
-    this.#total = total;
-    this.#writer = writer;
+  constructor(options: ProgressOptions) {
+    this.#options = options;
+    this.#tally = new RunTally(options.total);
   }
 
   next(event: RunEvent): void {
-    if (event.type === 'batch-done') {
-      this.#done += sumOf(event.counts);
-      this.#writer.log(
-        `${this.#name}: batch ${event.batch + 1}: ${countsText(event.counts)} in ${duration(event.processingTimeMs)}; ` +
-          `${this.#done} of ${this.#total} symbols done`,
-      );
-    }
-    if (event.type === 'waiting') this.#wait(timeOfDay(event.until));
+    this.#tally.add(event);
+    if (event.type === 'batch-done') this.#tellBatch(event);
+    if (event.type !== 'waiting') return;
+    // By then the calls on their way are mostly answered, and the numbers true.
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#tellWait();
+    }, worthALineMs);
   }
 
   end(): void {
-    this.#waitingUntil = '';
+    clearTimeout(this.#timer);
   }
 
-  #wait(until: string): void {
-    if (until === this.#waitingUntil) return;
-    this.#waitingUntil = until;
-    this.#writer.log(`${this.#name}: waiting for credits until ${until}`);
-  }
-}
-
-class LiveProgress implements RunObserver {
-  readonly #name: string;
-  readonly #total: number;
-  readonly #writer: Writer;
-  readonly #counts = { ok: 0, fresh: 0, failed: 0, skipped: 0 };
-  #fetched = 0;
-  #calls = 0;
-  #waitingUntil = new Date(0);
-
-  constructor(name: string, total: number, writer: Writer) {
-    this.#name = name;
-    this.#total = total;
-    this.#writer = writer;
-  }
-
-  next(event: RunEvent): void {
-    if (event.type === 'batch-done') {
-      for (const status of statuses) this.#counts[status] += event.counts[status];
-    }
-    if (event.type === 'provider-call') {
-      this.#calls += 1;
-      this.#fetched += event.call.inputs;
-    }
-    if (event.type === 'waiting') this.#waitingUntil = event.until;
-    this.#draw();
-  }
-
-  end(): void {
-    this.#writer.live('');
-  }
-
-  #draw(): void {
-    const isWaiting = this.#waitingUntil.getTime() > Date.now();
-    this.#writer.live(
-      `${this.#name}: ${sumOf(this.#counts)} of ${this.#total} symbols done (${countsText(this.#counts)}), ` +
-        `${this.#fetched} asked for in ${this.#calls} ${this.#calls === 1 ? 'call' : 'calls'}` +
-        (isWaiting ? `, waiting for credits until ${timeOfDay(this.#waitingUntil)}` : ''),
+  #tellBatch(event: Extract<RunEvent, { readonly type: 'batch-done' }>): void {
+    const { name, total, writer } = this.#options;
+    writer.log(
+      `${name}: batch ${event.batch + 1}: ${countsText(event.counts)} in ${duration(event.processingTimeMs)}; ` +
+        `${sumOf(this.#tally.counts)} of ${total} symbols done`,
     );
   }
+
+  #tellWait(): void {
+    const { name, writer, forecast } = this.#options;
+    const wait = this.#tally.waitAt(Date.now());
+    if (wait === undefined || wait.until.getTime() < this.#toldUntil + betweenLinesMs) return;
+    this.#toldUntil = wait.until.getTime();
+    writer.log(`${name}: ${waitText(wait, this.#tally, forecast)}`);
+  }
 }
 
-const statuses = ['ok', 'fresh', 'failed', 'skipped'] as const;
+class LiveProgress implements Progress {
+  readonly #options: ProgressOptions;
+  readonly #tally: RunTally;
 
-function sumOf(counts: OutcomeCounts): number {
-  return statuses.reduce((sum, status) => sum + counts[status], 0);
+  constructor(options: ProgressOptions) {
+    this.#options = options;
+    this.#tally = new RunTally(options.total);
+  }
+
+  next(event: RunEvent): void {
+    this.#tally.add(event);
+    const { name, total, writer, forecast } = this.#options;
+    const { done, counts } = this.#tally;
+    const wait = this.#tally.waitAt(Date.now());
+    // A wait without the name: the line has to fit a narrow terminal.
+    if (wait !== undefined) writer.live(waitText(wait, this.#tally, forecast));
+    else writer.live(`${name}: ${done}/${total} done (${countsText(counts)})`);
+  }
+
+  end(): void {
+    this.#options.writer.live('');
+  }
 }
 
-/** Such as `98 ok, 2 failed`: what is 0 is left out, except `ok`. */
-function countsText(counts: OutcomeCounts): string {
-  const present = statuses.filter((status) => status === 'ok' || counts[status] > 0);
-  return present.map((status) => `${counts[status]} ${status}`).join(', ');
-}
-
-function timeOfDay(date: Date): string {
-  return `${date.toISOString().slice(11, 19)} UTC`;
+/** Such as `waiting for 8 credits until 14:03:00 UTC, 32/100 done, done at 14:12 UTC`. */
+function waitText({ until, credits }: Wait, tally: RunTally, forecast: ProgressOptions['forecast']): string {
+  const now = new Date();
+  const wanted = credits === 1 ? '1 credit' : `${credits === undefined ? '' : `${credits} `}credits`;
+  const doneAt = forecast?.(tally.creditsLeft);
+  return (
+    `waiting for ${wanted} until ${timeOf(until, now)}, ${tally.done}/${tally.total} done` +
+    (doneAt === undefined ? '' : `, done at ${timeAhead(doneAt, now)}`)
+  );
 }

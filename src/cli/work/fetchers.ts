@@ -1,9 +1,9 @@
-import { z } from 'zod';
 import {
-  creditLimiter,
-  hostToBaseUrl,
+  firstOf,
+  frankfurterMonthly,
+  frankfurterQuotes,
   limited,
-  OptionsError,
+  massiveMonthly,
   recordedIndexes,
   recordedMonthly,
   recordedQuotes,
@@ -17,118 +17,115 @@ import {
   type CreditLimiter,
   type Fetcher,
   type IndexQuote,
+  type LimitedOptions,
   type MarketIndex,
   type MonthlyPrices,
   type MonthlyRange,
+  type Provider,
   type Quote,
 } from '../../index.ts';
-import { readVariables, requiredText, wholeNumber, type Environment } from '../input/environment.ts';
+import type { Database } from '../../postgres/index.ts';
+import type { Environment } from '../input/environment.ts';
+import { politeLimiter, spacedLimiter, unlimited, windowLimiter, type WindowAllowance } from './limiters.ts';
+import { readFrankfurter, readMassive, readRapidApi, readTwelveData } from './providerVariables.ts';
 
-export type ProviderName = 'twelve-data' | 'yahoo-rapidapi' | 'recorded' | 'simulated';
+export type ProviderName = 'twelve-data' | 'yahoo-rapidapi' | 'massive' | 'frankfurter' | 'recorded' | 'simulated';
 
-/** How to make the fetcher of a provider from the environment; the default provider first. */
-export type Fetchers<I, T> = Partial<Record<ProviderName, (environment: Environment) => Fetcher<I, T>>>;
+/** A fetcher; disposing of it gives back what was booked of a day's credits and not used. */
+export interface OpenFetcher<I, T> extends AsyncDisposable {
+  readonly fetcher: Fetcher<I, T>;
+}
 
+/** Makes a fetcher that counts its credits in the database, if there is one. */
+export type FetcherOpener<I, T> = (database: Database | undefined) => OpenFetcher<I, T>;
+
+/**
+ * How to read the variables of a provider, which throws an `OptionsError` when one is missing, and then to make its fetcher;
+ * the default provider first.
+ */
+export type Fetchers<I, T> = Partial<Record<ProviderName, (environment: Environment) => FetcherOpener<I, T>>>;
+
+const timeoutMs = 10_000;
 /** A month series is a hundred times as long as a quote. */
 const monthlyTimeoutMs = 30_000;
+/** How long a call may wait for the database that counts its credits. */
+const databaseMs = 10_000;
 
 export const quoteFetchers: Fetchers<Asset, Quote> = {
   'twelve-data': (environment) => {
-    const variables = readTwelveData(environment);
-    const provider = twelveDataQuotes({ ...connectionOf(variables), path: variables.TWELVE_DATA_API_QUOTE });
-    return limited(provider, twelveDataLimiter(variables));
+    const { quotePath: path, ...plan } = readTwelveData(environment);
+    const provider = twelveDataQuotes({ apiKey: plan.apiKey, baseUrl: plan.baseUrl, path });
+    return keyed(provider, plan, timeoutMs);
   },
-  recorded: () => limited(recordedQuotes(), unlimited()),
-  simulated: () => limited(simulatedQuotes(), unlimited()),
+  frankfurter: (environment) => opener(frankfurterQuotes(readFrankfurter(environment)), politeLimiter),
+  recorded: () => opener(recordedQuotes(), unlimited),
+  simulated: () => opener(simulatedQuotes(), unlimited),
 };
 
 export const monthlyFetchers: Fetchers<MonthlyRange, MonthlyPrices> = {
   'twelve-data': (environment) => {
-    const variables = readTwelveData(environment);
-    const provider = twelveDataMonthly({ ...connectionOf(variables), path: variables.TWELVE_DATA_API_TIMESERIES });
-    return limited(provider, twelveDataLimiter(variables), { timeoutMs: monthlyTimeoutMs });
+    const { seriesPath: path, ...plan } = readTwelveData(environment);
+    const provider = twelveDataMonthly({ apiKey: plan.apiKey, baseUrl: plan.baseUrl, path });
+    return keyed(provider, plan, monthlyTimeoutMs);
   },
-  recorded: () => limited(recordedMonthly(), unlimited()),
-  simulated: () => limited(simulatedMonthly(), unlimited()),
+  massive: (environment) => {
+    const { historyMonths, ...plan } = readMassive(environment);
+    const provider = massiveMonthly({ apiKey: plan.apiKey, baseUrl: plan.baseUrl, historyMonths });
+    return keyed(provider, plan, monthlyTimeoutMs);
+  },
+  frankfurter: (environment) => {
+    const provider = frankfurterMonthly(readFrankfurter(environment));
+    return opener(provider, politeLimiter, { timeoutMs: monthlyTimeoutMs });
+  },
+  recorded: () => opener(recordedMonthly(), unlimited),
+  simulated: () => opener(simulatedMonthly(), unlimited),
 };
 
 export const indexFetchers: Fetchers<MarketIndex, IndexQuote> = {
   'yahoo-rapidapi': (environment) => {
-    const variables = readVariables(rapidApiVariables, environment);
-    const { RAPIDAPI_HOST: host, RAPIDAPI_KEY: apiKey, RAPIDAPI_MARKET_GET_QUOTES: path } = variables;
-    const baseUrl = baseUrlOf('RAPIDAPI_HOST', host);
+    const { apiKey, baseUrl, path, ...plan } = readRapidApi(environment);
     const provider = yahooRapidApiIndexes({ apiKey, host: new URL(baseUrl).host, baseUrl, path });
-    return limited(provider, perSecondLimiter(variables.RAPIDAPI_REQUESTS_PER_SECOND));
+    const allowance = { provider: provider.name, apiKey, ...plan };
+    return opener(provider, (database) => spacedLimiter(allowance, database), { timeoutMs });
   },
-  recorded: () => limited(recordedIndexes(), unlimited()),
-  simulated: () => limited(simulatedIndexes(), unlimited()),
+  recorded: () => opener(recordedIndexes(), unlimited),
+  simulated: () => opener(simulatedIndexes(), unlimited),
 };
 
-const offline = 'or use --provider recorded or --provider simulated, which need no key';
-
-const key = (name: string): z.ZodString =>
-  requiredText(`set it to your ${name} API key, ${offline}`).regex(/^[\x21-\x7E]+$/, {
-    error: 'must be visible ASCII characters without blanks: its value is not shown',
-  });
-
-const most = 1_000_000;
-
-const twelveDataVariables = z.object({
-  TWELVE_DATA_API_KEY: key('Twelve Data'),
-  TWELVE_DATA_API_HOST: z.string().default('api.twelvedata.com'),
-  TWELVE_DATA_API_QUOTE: z.string().default('/quote'),
-  TWELVE_DATA_API_TIMESERIES: z.string().default('/time_series'),
-  TWELVE_DATA_CREDITS_PER_MINUTE: wholeNumber({ min: 1, max: most, byDefault: 8 }),
-  TWELVE_DATA_WINDOW_MS: wholeNumber({ min: 1, max: 86_400_000, byDefault: 60_000 }),
-});
-
-type TwelveDataVariables = z.output<typeof twelveDataVariables>;
-
-const rapidApiVariables = z.object({
-  RAPIDAPI_KEY: key('RapidAPI'),
-  RAPIDAPI_HOST: requiredText(`set it to the host of the API you subscribed to at RapidAPI, ${offline}`),
-  RAPIDAPI_MARKET_GET_QUOTES: z.string().default('/market/v2/get-quotes'),
-  RAPIDAPI_REQUESTS_PER_SECOND: wholeNumber({ min: 1, max: most, byDefault: 5 }),
-});
-
-function readTwelveData(environment: Environment): TwelveDataVariables {
-  return readVariables(twelveDataVariables, environment);
+/** A provider whose plan is so many credits a window, on a key that other processes may use too. */
+function keyed<I, T>(
+  provider: Provider<I, T>,
+  { apiKey, credits, windowMs, quota }: Pick<WindowAllowance, 'apiKey' | 'credits' | 'windowMs' | 'quota'>,
+  callMs: number,
+): FetcherOpener<I, T> {
+  // A call also waits for the database, before it is sent.
+  const callTimeoutMs = callMs + databaseMs;
+  const allowance = { provider: provider.name, apiKey, credits, windowMs, quota, callTimeoutMs };
+  return opener(provider, (database) => windowLimiter(allowance, database), { timeoutMs: callMs });
 }
 
-function connectionOf({ TWELVE_DATA_API_KEY: apiKey, TWELVE_DATA_API_HOST: host }: TwelveDataVariables): {
-  readonly apiKey: string;
-  readonly baseUrl: string;
-} {
-  return { apiKey, baseUrl: baseUrlOf('TWELVE_DATA_API_HOST', host) };
+function opener<I, T>(
+  provider: Provider<I, T>,
+  openLimiter: (database: Database | undefined) => CreditLimiter,
+  options: LimitedOptions = {},
+): FetcherOpener<I, T> {
+  return (database) => {
+    const limiter = openLimiter(database);
+    return { fetcher: limited(provider, limiter, options), [Symbol.asyncDispose]: () => limiter.stop() };
+  };
 }
 
-function baseUrlOf(variable: string, host: string): string {
-  try {
-    return hostToBaseUrl(host.trim());
-  } catch (cause) {
-    throw new OptionsError(
-      `${variable} must be a host name or a http(s) URL without user, query and fragment: its value is not shown`,
-      { cause },
-    );
-  }
-}
-
-function twelveDataLimiter(variables: TwelveDataVariables): CreditLimiter {
-  const { TWELVE_DATA_CREDITS_PER_MINUTE: credits, TWELVE_DATA_WINDOW_MS: windowMs } = variables;
-  return creditLimiter({ credits, windowMs });
-}
-
-/** A strict window of a second would be waited through most of the time: the calls are spaced out instead. */
-function perSecondLimiter(callsPerSecond: number): CreditLimiter {
-  return creditLimiter({ credits: Infinity, minTimeMs: spacingMs(callsPerSecond) });
-}
-
-/** The time between two calls; a quarter of head room is for calls that catch up with each other on their way. */
-export function spacingMs(callsPerSecond: number): number {
-  return Math.ceil(1250 / callsPerSecond);
-}
-
-/** Recorded and simulated providers have no quota. */
-function unlimited(): CreditLimiter {
-  return creditLimiter({ credits: Infinity });
+/** Several fetchers as one: what the first cannot serve, the next is asked for. */
+export function inTurn<I, T>(openers: readonly FetcherOpener<I, T>[]): FetcherOpener<I, T> {
+  const [only] = openers;
+  if (only !== undefined && openers.length === 1) return only;
+  return (database) => {
+    const opened = openers.map((open) => open(database));
+    return {
+      fetcher: firstOf(...opened.map(({ fetcher }) => fetcher)),
+      [Symbol.asyncDispose]: async () => {
+        await Promise.all(opened.map((each) => each[Symbol.asyncDispose]()));
+      },
+    };
+  };
 }

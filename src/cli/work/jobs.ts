@@ -1,18 +1,19 @@
-import { lastValueFrom, toArray, type OperatorFunction } from 'rxjs';
+import { from, lastValueFrom, toArray, type OperatorFunction } from 'rxjs';
 import {
   fromRequest,
   historicalMarketData,
   marketData,
   marketIndexData,
   memorySink,
+  plan,
   parseHistoricalMarketDataRequest,
   parseMarketDataRequest,
   parseMarketIndexDataRequest,
   type CompletionEvent,
   type Delivery,
-  type Fetcher,
   type PipelineName,
   type PipelineOptions,
+  type Plan,
   type RefusedInput,
   type Request,
   type RunObserver,
@@ -26,7 +27,15 @@ import {
   type PriceTable,
 } from '../../postgres/index.ts';
 import type { Environment } from '../input/environment.ts';
-import { indexFetchers, monthlyFetchers, quoteFetchers, type Fetchers, type ProviderName } from './fetchers.ts';
+import {
+  indexFetchers,
+  inTurn,
+  monthlyFetchers,
+  quoteFetchers,
+  type Fetchers,
+  type OpenFetcher,
+  type ProviderName,
+} from './fetchers.ts';
 import { storedIndexes, storedMonths, storedQuotes, type Stored } from './stored.ts';
 
 /** What every kind of input has. */
@@ -35,17 +44,25 @@ export interface Input {
   readonly assetType?: string;
 }
 
-/** A request that was read, ready to be run. */
+/** A request that was read, ready to be planned and run. */
 export interface PreparedRequest {
   readonly inputs: readonly Input[];
   readonly refused: readonly RefusedInput[];
+  /** Without a database everything is kept in memory. */
+  open(database: Database | undefined): OpenRequest;
+}
+
+/** A request with its fetcher, which is to be disposed of before the database is closed. */
+export interface OpenRequest extends AsyncDisposable {
+  /** What the request would take; with a key, what is done under it counts as stored. Writes nothing. */
+  plan(call: { readonly key: string | undefined; readonly signal: AbortSignal }): Promise<Plan>;
+  /** When that many more credits will have been granted to the request of that key. */
+  forecast(credits: number, key: string): Date | undefined;
   /** Runs the pipeline to its completion event; rejects when there can be none. */
   run(call: RunCall): Promise<FinishedRun>;
 }
 
 export interface RunCall {
-  /** None: keeps everything in memory. */
-  readonly database: Database | undefined;
   /** The ledger key: see `fromRequest`. */
   readonly key: string;
   readonly signal: AbortSignal;
@@ -70,8 +87,11 @@ export interface Job {
   readonly table: PriceTable;
   /** The providers it can use, the default one first. */
   readonly providers: readonly ProviderName[];
-  /** Throws an `OptionsError` for a missing variable of the provider; sends nothing. */
-  open(provider: ProviderName, environment: Environment): OpenJob;
+  /**
+   * The job with its provider and those that are asked for what the ones before cannot serve. Throws an `OptionsError` for a
+   * missing variable of any; sends nothing.
+   */
+  open(providers: readonly ProviderName[], environment: Environment): OpenJob;
 }
 
 export interface OpenJob {
@@ -99,49 +119,53 @@ function defineJob<R extends Request<I>, I extends Input, T, C extends Completio
     name,
     table,
     providers,
-    open(provider, environment) {
-      const fetcher = fetchers[provider]?.(environment);
-      if (fetcher === undefined) throw new TypeError(`${name} has no provider ${provider}`);
+    open(chosen, environment) {
+      const openFetcher = inTurn(
+        chosen.map((provider) => {
+          const open = fetchers[provider]?.(environment);
+          if (open === undefined) throw new TypeError(`${name} has no provider ${provider}`);
+          return open;
+        }),
+      );
       return {
         prepare: (message, refused = []) => {
-          const request = parse(message);
-          return prepare(parts, fetcher, { ...request, refused: [...request.refused, ...refused] });
+          const parsed = parse(message);
+          const request = { ...parsed, refused: [...parsed.refused, ...refused] };
+          return {
+            inputs: request.inputs,
+            refused: request.refused,
+            open: (database) => openRequest(parts, request, openFetcher(database), database),
+          };
         },
       };
     },
   };
 }
 
-function prepare<R extends Request<I>, I extends Input, T, C extends CompletionEvent>(
+function openRequest<R extends Request<I>, I extends Input, T, C extends CompletionEvent>(
   { pipeline, sink: openSink, stored }: Parts<R, I, T, C>,
-  fetcher: Fetcher<I, T>,
   request: R,
-): PreparedRequest {
-  const run = async (sink: Sink<I, T>, { key, signal, events }: RunCall): Promise<CompletionEvent> => {
-    const deliveries = fromRequest(request, { key, ledger: sink.ledger, signal });
-    return lastValueFrom(deliveries.pipe(pipeline({ fetcher, sink, events })));
-  };
-  const text = (values: readonly T[]): StoredText => ({
-    titles: stored.titles,
-    rows: values.map((value) => stored.cells(value)),
-  });
+  opened: OpenFetcher<I, T>,
+  database: Database | undefined,
+): OpenRequest {
+  const { fetcher } = opened;
+  const memory = memorySink<I, T>();
+  const sink = database === undefined ? memory : openSink({ database });
+  const values = database === undefined ? () => from([...memory.rows.values()]) : () => stored.read(database);
   return {
-    inputs: request.inputs,
-    refused: request.refused,
-    async run(call) {
-      const { database } = call;
-      if (database !== undefined) {
-        const completion = await run(openSink({ database }), call);
-        return {
-          completion,
-          stored: async () => text(await lastValueFrom(stored.read(database).pipe(toArray()))),
-        };
-      }
-      const memory = memorySink<I, T>();
-      const completion = await run(memory, call);
-      return { completion, stored: () => Promise.resolve(text([...memory.rows.values()])) };
+    plan: ({ key, signal }) => plan(request, { fetcher, sink, key, signal }),
+    forecast: (credits, key) => fetcher.estimate?.([], { ahead: credits, request: key }).doneAt,
+    async run({ key, signal, events }) {
+      const deliveries = fromRequest(request, { key, ledger: sink.ledger, signal });
+      const completion = await lastValueFrom(deliveries.pipe(pipeline({ fetcher, sink, events })));
+      return { completion, stored: async () => textOf(stored, await lastValueFrom(values().pipe(toArray()))) };
     },
+    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
   };
+}
+
+function textOf<T>(stored: Stored<T>, values: readonly T[]): StoredText {
+  return { titles: stored.titles, rows: values.map((value) => stored.cells(value)) };
 }
 
 /** The three pipelines, by name. */

@@ -18,6 +18,10 @@ export class CombinedSource implements CreditSource {
     return Math.max(...this.#sources.map((source) => source.readyAt(need, at)));
   }
 
+  moreAt(need: CreditNeed, at: number): number {
+    return Math.max(...this.#sources.map((source) => source.moreAt?.(need, at) ?? at));
+  }
+
   take(need: CreditNeed, at: number): Taken | Promise<Taken> {
     return this.#takeFrom(0, need, at, []);
   }

@@ -50,6 +50,8 @@ export interface CreditSource {
   readonly capacity: number;
   /** The earliest that the need can be met, by what is known; `Infinity` when an answer has to come first. */
   readyAt(need: CreditNeed, at: number): number;
+  /** When the need can be met with more than now; now where that is all it wants. Missing where nobody can know. */
+  moreAt?(need: CreditNeed, at: number): number;
   /**
    * Takes up to `credits` and at least `min`: at once, or with a promise where somebody else has to be asked. Undefined when
    * that is not possible now. Throws or rejects when waiting would not help.

@@ -34,6 +34,10 @@ export class OwnWindow implements CreditSource {
     return this.#window.freeAt(need.min + reserved(need, this.capacity), at);
   }
 
+  moreAt(need: CreditNeed, at: number): number {
+    return this.#window.moreAt(Math.min(need.credits + reserved(need, this.capacity), this.capacity), at);
+  }
+
   take(need: CreditNeed, at: number): SuppliedCredits | undefined {
     const credits = Math.min(need.credits, this.#window.free(at) - reserved(need, this.capacity));
     return credits < need.min ? undefined : new OwnCredits(this.#window, this.#window.take(credits, at), this.#learns);

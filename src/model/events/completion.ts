@@ -26,6 +26,8 @@ export interface SkippedEntry {
   readonly symbol: string;
   readonly asset_type?: string | undefined;
   readonly reason: SkipReason;
+  /** For `quota`: when it comes back, where that is known; ISO 8601 in UTC. */
+  readonly until?: string | undefined;
 }
 
 /** What every completion event has. */
@@ -71,6 +73,7 @@ export const skippedEntrySchema = z.object({
   symbol: z.string(),
   asset_type: z.string().optional(),
   reason: z.enum(['quota', 'deadline', 'canceled']),
+  until: z.iso.datetime().optional(),
 });
 
 /** A price as an event carries it: decimal text in memory, a JSON number with the same digits on the wire. */

@@ -31,7 +31,7 @@ export function completionOf<I extends Input>(
     totalBatches: batches.length,
     totalTransactions: written.transactions,
     processingTimeMs: Math.max(0, Math.round(finishedAt.getTime() - acceptedAt.getTime())),
-    ...(status === 'failed' ? failureOf(summary, failed, requestId) : {}),
+    ...(status === 'failed' ? failureOf(summary, failed, skipped, requestId) : {}),
     failed,
     skipped,
     ...request.account,
@@ -54,16 +54,20 @@ function statusOf(served: number, unserved: number): CompletionStatus {
   return served === 0 ? 'failed' : 'partial';
 }
 
+/** What stands for a skip where an error's code is expected. */
+const skipCodes = { quota: 'quota_exhausted', deadline: 'timeout', canceled: 'canceled' } as const;
+
 function failureOf(
   { failures }: Summary<unknown, unknown>,
   failed: readonly FailedEntry[],
+  skipped: readonly SkippedEntry[],
   requestId: string,
 ): Pick<CompletionFields, 'error' | 'errorType' | 'batchId' | 'failedBatch'> {
   const [first] = failed;
   const number = failures[0] === undefined ? 0 : failures[0].batch + 1;
   return {
     error: first === undefined ? 'every symbol was skipped' : first.message,
-    errorType: first?.reason ?? 'canceled',
+    errorType: first?.reason ?? skipCodes[skipped[0]?.reason ?? 'canceled'],
     batchId: `${requestId}#${String(number)}`,
     failedBatch: number,
   };
@@ -84,7 +88,9 @@ function failedEntry({ input, stage, error }: Summary<Input, unknown>['failures'
 }
 
 function skippedEntry(outcome: Outcome<Input, unknown>): SkippedEntry[] {
-  return outcome.status === 'skipped' ? [{ ...entryOf(outcome.input), reason: outcome.reason }] : [];
+  if (outcome.status !== 'skipped') return [];
+  const { input, reason, until } = outcome;
+  return [{ ...entryOf(input), reason, ...(until && { until: until.toISOString() }) }];
 }
 
 function entryOf({ symbol, assetType }: Input): { symbol: string; asset_type?: string } {

@@ -8,6 +8,7 @@ import { readEcho, readMessage, type Request, type RequestMessage } from './requ
 export interface HistoricalMarketDataRequest extends Request<MonthlyRange> {
   readonly pipeline: 'historical-market-data';
   readonly startDate: DateText;
+  /** Today at the latest. */
   readonly endDate: DateText;
 }
 
@@ -24,8 +25,8 @@ export const historicalMarketDataRequestSchema = z.object({
  * Reads a historical request: `{"start_date":"2024-01-31","end_date":"2026-11-24","assets":[..]}`, the assets in either
  * form of `parseMarketDataRequest`.
  *
- * An end in the future is cut to today, in UTC, by `now` (epoch milliseconds; default: the process's clock). Throws a
- * `RequestError` when the message as a whole is no request, when a date does not exist, or when the start is after the
+ * An end in the future is cut to today, in UTC, by `now` (epoch milliseconds; default: the process's clock); the inputs
+ * keep what was asked, and a sink asks for no month to come. Throws a `RequestError` when the message as a whole is no request, when a date does not exist, or when the start is after the
  * end.
  *
  * @example
@@ -36,15 +37,8 @@ export const historicalMarketDataRequestSchema = z.object({
  *   { start_date: '2024-01-31', end_date: '2030-01-31', assets: [{ symbol: 'AAPL', asset_type: 'STOCK' }] },
  *   { now: () => Date.parse('2026-11-24T12:00:00Z') },
  * );
- * console.log(request.inputs);
- * // [
- * //   {
- * //     symbol: 'AAPL',
- * //     assetType: 'STOCK',
- * //     startDate: '2024-01-31',
- * //     endDate: '2026-11-24'
- * //   }
- * // ]
+ * console.log(request.inputs.length, 'asset from', request.startDate, 'to', request.endDate);
+ * // 1 asset from 2024-01-31 to 2026-11-24
  * ```
  */
 export function parseHistoricalMarketDataRequest(
@@ -62,7 +56,8 @@ export function parseHistoricalMarketDataRequest(
   const { inputs, refused } = readAssets(body);
   return {
     pipeline: 'historical-market-data',
-    inputs: inputs.map((asset) => ({ ...asset, startDate, endDate })),
+    // Not cut: the same message is the same list on another day, too.
+    inputs: inputs.map((asset) => ({ ...asset, startDate, endDate: askedEnd })),
     refused,
     startDate,
     endDate,

@@ -50,16 +50,15 @@ const entryTypes = ['text', 'integer', 'jsonb', 'integer', 'integer', 'integer',
 
 /**
  * The end of a statement that writes rows: inserts an entry with the counts of the common table expression `counts`
- * (`written`, `inserted`, `unchanged`), or answers no row when its key is there; waits for a transaction that has just
- * inserted it. The entry's parameters are numbered from `first`.
+ * (`written`, `inserted`, `unchanged`), when `allowed`. Waits for a transaction that has just inserted the same key, and
+ * then fails, with the whole statement. The entry's parameters are numbered from `first`.
  */
-export function recordEntry(ownSchema: string, first: number): SQLQuery {
+export function recordEntry(ownSchema: string, first: number, allowed: SQLQuery): SQLQuery {
   const entry = sql.__dangerous__rawValue(entryTypes.map((type, index) => `$${first + index}::${type}`).join(', '));
   return sql`
     insert into ${sql.ident(ownSchema, 'batches')}
       (request, number, outcomes, ok, fresh, failed, skipped, resumable, inserted, updated, unchanged, transactions)
-    select ${entry}, inserted, written - inserted, unchanged, 1 from counts
-    on conflict do nothing returning true`;
+    select ${entry}, inserted, written - inserted, unchanged, 1 from counts where ${allowed} returning true`;
 }
 
 /** Whether the key of an entry whose parameters are numbered from `first` is not there, as far as can be seen. */

@@ -26,7 +26,7 @@ export type OutcomeRecord =
   | { readonly ok: unknown; readonly value: unknown; readonly by?: string | undefined }
   | { readonly fresh: unknown; readonly value: unknown }
   | { readonly failed: unknown; readonly stage: Stage; readonly error: ErrorRecord }
-  | { readonly skipped: unknown; readonly reason: SkipReason };
+  | { readonly skipped: unknown; readonly reason: SkipReason; readonly until?: string | undefined };
 
 export function encodeOutcome<I, T>(outcome: Outcome<I, T>, codec: LedgerCodec<I, T>): OutcomeRecord {
   const input = codec.encodeInput(outcome.input);
@@ -38,7 +38,7 @@ export function encodeOutcome<I, T>(outcome: Outcome<I, T>, codec: LedgerCodec<I
     case 'failed':
       return { failed: input, stage: outcome.stage, error: outcome.error.toJSON() };
     case 'skipped':
-      return { skipped: input, reason: outcome.reason };
+      return { skipped: input, reason: outcome.reason, until: outcome.until?.toISOString() };
   }
 }
 
@@ -60,5 +60,11 @@ export function decodeOutcome<I, T>(record: OutcomeRecord, codec: LedgerCodec<I,
     const { stage, error } = record;
     return { status: 'failed', input: codec.decodeInput(record.failed), stage, error: PipelineError.fromRecord(error) };
   }
-  return { status: 'skipped', input: codec.decodeInput(record.skipped), reason: record.reason };
+  const { skipped, reason, until } = record;
+  return {
+    status: 'skipped',
+    input: codec.decodeInput(skipped),
+    reason,
+    ...(until === undefined ? {} : { until: new Date(until) }),
+  };
 }

@@ -103,6 +103,7 @@ interface AcceptedRow {
   readonly inputs: string | null;
   readonly batchSize: number;
   readonly acceptedAtMs: number;
+  readonly ageMs: number;
 }
 
 /** `xmax` is 0 in a row just inserted: only a list accepted before is worth sending back. */
@@ -112,7 +113,8 @@ function acceptance(ownSchema: string): ReturnType<typeof statementOf> {
     values ($1, $2, $3::jsonb, $4, $5)
     on conflict (key) do update set last_accepted_at = now()
     returning pipeline, case when xmax = 0 then null else inputs::text end as inputs, batch_size as "batchSize",
-      (extract(epoch from accepted_at) * 1000)::float8 as "acceptedAtMs"`);
+      (extract(epoch from accepted_at) * 1000)::float8 as "acceptedAtMs",
+      (extract(epoch from clock_timestamp() - accepted_at) * 1000)::float8 as "ageMs"`);
 }
 
 interface Given<I> {
@@ -124,8 +126,8 @@ interface Given<I> {
 
 function answer<I, T>(row: AcceptedRow, given: Given<I>, codec: LedgerCodec<I, T>): Acceptance<I> {
   const acceptedAt = new Date(row.acceptedAtMs);
-  const { batchSize } = row;
-  if (row.inputs === null) return { inputs: given.inputs, batchSize, acceptedAt };
+  const { batchSize, ageMs } = row;
+  if (row.inputs === null) return { inputs: given.inputs, batchSize, acceptedAt, ageMs };
   if (row.pipeline !== given.pipeline) {
     throw conflict(given.key, `for the pipeline ${row.pipeline}, and now comes for ${given.pipeline}`);
   }
@@ -134,7 +136,7 @@ function answer<I, T>(row: AcceptedRow, given: Given<I>, codec: LedgerCodec<I, T
   if (!isDeepStrictEqual(known, JSON.parse(JSON.stringify(given.list)))) {
     throw conflict(given.key, `with another list (${known.length} inputs, now ${given.list.length})`);
   }
-  return { inputs: known.map((input) => codec.decodeInput(input)), batchSize, acceptedAt };
+  return { inputs: known.map((input) => codec.decodeInput(input)), batchSize, acceptedAt, ageMs };
 }
 
 function conflict(key: string, how: string): RequestError {

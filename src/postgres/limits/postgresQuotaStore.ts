@@ -54,6 +54,7 @@ export function postgresQuotaStore(options: PostgresQuotaStoreOptions): QuotaSto
   const key = quotaKey(provider, apiKey);
   const days = sql.ident(database.ownSchema, 'quota_days');
   const [book, giveBack] = [statementOf(booking(days)), statementOf(givingBack(days))];
+  const read = statementOf(reading(days));
 
   return {
     async book(period, credits, limit) {
@@ -75,6 +76,14 @@ export function postgresQuotaStore(options: PostgresQuotaStoreOptions): QuotaSto
         throw databaseError(error, database);
       }
     },
+
+    async used(period) {
+      try {
+        return Number((await runForRow<{ used: string }>(database.pool, read, [key, period])).used);
+      } catch (error) {
+        throw databaseError(error, database);
+      }
+    },
   };
 }
 
@@ -92,6 +101,11 @@ function booking(days: SQLQuery): SQLQuery {
 
 function givingBack(days: SQLQuery): SQLQuery {
   return sql`update ${days} set used = greatest(0, used - $3::bigint) where key = $1 and period = $2`;
+}
+
+/** One row, also of a period that nobody has booked of yet. */
+function reading(days: SQLQuery): SQLQuery {
+  return sql`select coalesce(max(used), 0) as used from ${days} where key = $1 and period = $2`;
 }
 
 function checkCredits(method: string, credits: number): void {

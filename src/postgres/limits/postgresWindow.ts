@@ -13,7 +13,7 @@ export interface PostgresWindowOptions {
   provider: string;
   /** The API key. It is not stored: the tables know the beginning of its SHA-256 digest. */
   apiKey: string;
-  /** The credits that the plan allows in a window: a whole number of at least 1. */
+  /** The credits that the plan allows in a window: a whole number from 1 to 100,000. */
   credits: number;
   /** The length of the provider's window, in milliseconds. Windows of different lengths do not know of each other. Default: 60000. */
   windowMs?: number | undefined;

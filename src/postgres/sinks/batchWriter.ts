@@ -1,11 +1,11 @@
-import type { Transaction } from '@databases/pg';
+import type { Queryable, Transaction } from '@databases/pg';
 import type { Batch, WriteCounts } from '../../model/batch.ts';
 import { SinkError } from '../../model/errors.ts';
 import type { PipelineError } from '../../model/errors.ts';
 import type { Outcome } from '../../model/outcome.ts';
 import type { WriteResult } from '../../model/ports.ts';
 import type { Database } from '../connectDatabase.ts';
-import { inTransaction } from '../inTransaction.ts';
+import { inTransaction, withRetry } from '../inTransaction.ts';
 import { isResumable } from '../ledger/batchRows.ts';
 import type { BatchKey, BatchRows, StoredBatch } from '../ledger/batchRows.ts';
 import { isRowError } from './rowErrors.ts';
@@ -36,8 +36,9 @@ const noneRefused: UnitsWritten['refused'] = new Map();
 /**
  * Makes `Sink.write`: the rows of a batch and its entry in the ledger, in one transaction.
  *
- * First everything in one statement. Where the server refuses a row of it, the transaction is rolled back and another one
- * writes by halves, which finds the refused rows and costs more.
+ * First everything in one statement, which is a transaction by itself where nothing else belongs to it. Where the server
+ * refuses a row of it, all is rolled back and another transaction writes by halves, which finds the refused rows and costs
+ * more; the key of the ledger entry may be the refused row, too, and is claimed first by then.
  */
 export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
   const { database, table, rows, refuse } = options;
@@ -49,7 +50,10 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
       if (batch.request === undefined && work.units.length === 0) {
         return resultOf(settle(work, work.failures), nothingWritten);
       }
-      return inTransaction(database, (transaction) => store(transaction, work), { signal });
+      const stored = isOneStatement(work)
+        ? await withRetry(database, () => storeAtOnce(database.pool, work), { signal })
+        : undefined;
+      return stored ?? inTransaction(database, (transaction) => store(transaction, work), { signal });
     };
     try {
       return await attempt(false);
@@ -59,12 +63,22 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
     }
   };
 
-  function store(transaction: Transaction, work: Work<I, T>): Promise<WriteResult<I, T>> {
-    const { request, index } = work.batch;
-    if (request === undefined) return storeRows(transaction, work);
-    const key = { request, index };
+  async function store(transaction: Transaction, work: Work<I, T>): Promise<WriteResult<I, T>> {
+    const key = keyOf(work.batch);
+    if (key === undefined) return storeRows(transaction, work);
     if (isUnfinished(work.batch)) return storeUnfinished(transaction, work, key);
-    return work.careful ? storeCarefully(transaction, work, key) : storeAtOnce(transaction, work, key);
+    if (work.careful) return storeCarefully(transaction, work, key);
+    return (await storeAtOnce(transaction, work)) ?? takeUp(transaction, work, key);
+  }
+
+  /** Undefined when the ledger has the batch, and nothing was written. */
+  async function storeAtOnce(queryable: Queryable, work: Work<I, T>): Promise<WriteResult<I, T> | undefined> {
+    const outcomes = settle(work, work.failures);
+    const key = keyOf(work.batch);
+    const written = await work.open.write(queryable, work.units, key && rows.entry(key, outcomes));
+    if (!written.recorded) return undefined;
+    await work.open.remember?.(queryable, work.units);
+    return resultOf(outcomes, countsOf(written));
   }
 
   async function storeRows(transaction: Transaction, work: Work<I, T>): Promise<WriteResult<I, T>> {
@@ -83,17 +97,6 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
     return storeRows(transaction, work);
   }
 
-  async function storeAtOnce(transaction: Transaction, work: Work<I, T>, key: BatchKey): Promise<WriteResult<I, T>> {
-    const outcomes = settle(work, work.failures);
-    const written = await work.open.write(transaction, work.units, rows.entry(key, outcomes));
-    if (written.recorded) {
-      await work.open.remember?.(transaction, work.units);
-      return resultOf(outcomes, countsOf(written));
-    }
-    if (written.inserted + written.updated > 0) throw overtaken(key, 'was stored by another process at the same time');
-    return takeUp(transaction, work, key);
-  }
-
   /** The key first, what it holds once it is known which rows were refused. */
   async function storeCarefully(transaction: Transaction, work: Work<I, T>, key: BatchKey): Promise<WriteResult<I, T>> {
     if (!(await rows.claim(transaction, key))) return takeUp(transaction, work, key);
@@ -105,7 +108,7 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
   /** The ledger has the batch: what it has is the truth, except for what the quota left over. */
   async function takeUp(transaction: Transaction, work: Work<I, T>, key: BatchKey): Promise<WriteResult<I, T>> {
     const stored = await rows.readLocked(transaction, key);
-    if (stored === undefined) throw overtaken(key, 'was removed from the ledger while it was written');
+    if (stored === undefined) throw vanished(key);
     if (!stored.resumable || stored.outcomes.length !== work.batch.outcomes.length) {
       return resultOf(stored.outcomes, stored.written);
     }
@@ -135,6 +138,14 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
   function settle({ batch }: Work<I, T>, failures: Failures): Outcome<I, T>[] {
     return settleOutcomes(batch, table, failures);
   }
+}
+
+function keyOf({ request, index }: Batch<unknown, unknown>): BatchKey | undefined {
+  return request === undefined ? undefined : { request, index };
+}
+
+function isOneStatement<I, T>({ batch, open, careful }: Work<I, T>): boolean {
+  return !careful && open.remember === undefined && (batch.request === undefined || !isUnfinished(batch));
 }
 
 const nothingWritten: WriteCounts = { inserted: 0, updated: 0, unchanged: 0, transactions: 0 };
@@ -167,7 +178,8 @@ function resultOf<I, T>(outcomes: readonly Outcome<I, T>[], counts: WriteCounts)
   return { inserted, updated, unchanged, transactions, failed, stored: outcomes };
 }
 
-/** Retryable: rolled back, and found in another state by the next attempt. */
-function overtaken({ request, index }: BatchKey, how: string): SinkError {
-  return new SinkError('database_unavailable', `batch ${index} of request ${request} ${how}`, { retryable: true });
+/** Its entry was there a statement ago: expired requests are being removed. */
+function vanished({ request, index }: BatchKey): SinkError {
+  const message = `batch ${index} of request ${request} was removed from the ledger while it was written`;
+  return new SinkError('database_unavailable', message, { retryable: true });
 }

@@ -1,6 +1,6 @@
 import { fitsNumeric, isDecimal, isNegative } from '../../model/decimal.ts';
 import { SinkError } from '../../model/errors.ts';
-import type { PipelineError } from '../../model/errors.ts';
+import type { ErrorCode, PipelineError } from '../../model/errors.ts';
 import type { ColumnShape } from '../tableShape.ts';
 
 /** Columns without a limit of their own hold what numeric(19,4) holds: a number beyond it is no price. */
@@ -27,26 +27,29 @@ export function refuseSymbol(table: string, symbol: unknown, maxLength: number):
   );
 }
 
-/** Says whose value it is, when there is something to say of it. */
-type Describe = () => string;
+/** What is wrong with a value; whose value it is says who asked. */
+export interface Problem {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
 
 /** Why a column cannot hold a price; undefined when it can. */
-export function checkPrice(value: unknown, column: ColumnShape, describe: Describe): PipelineError | undefined {
-  return checkDecimal(value, column, describe) ?? checkSign(value, describe);
+export function checkPrice(value: unknown, column: ColumnShape): Problem | undefined {
+  return checkDecimal(value, column) ?? checkSign(value);
 }
 
 /** As `checkPrice`, for a value that may be negative, such as a change. */
-export function checkDecimal(value: unknown, column: ColumnShape, describe: Describe): PipelineError | undefined {
-  if (!isDecimal(value)) return new SinkError('value_invalid', `${describe()}: expected a decimal, got ${show(value)}`);
+export function checkDecimal(value: unknown, column: ColumnShape): Problem | undefined {
+  if (!isDecimal(value)) return { code: 'value_invalid', message: `expected a decimal, got ${show(value)}` };
   const { precision = widest.precision, scale = widest.scale } = column;
   // Nearly all prices have fewer characters than the column has digits before the point.
   if (value.length < precision - scale || fitsNumeric(value, { precision, scale })) return undefined;
-  return new SinkError('value_out_of_range', `${describe()}: expected what ${column.type} holds, got ${show(value)}`);
+  return { code: 'value_out_of_range', message: `expected what ${column.type} holds, got ${show(value)}` };
 }
 
-function checkSign(value: unknown, describe: Describe): PipelineError | undefined {
+function checkSign(value: unknown): Problem | undefined {
   if (typeof value !== 'string' || !value.startsWith('-') || !isNegative(value)) return undefined;
-  return new SinkError('value_out_of_range', `${describe()}: expected no negative price, got ${show(value)}`);
+  return { code: 'value_out_of_range', message: `expected no negative price, got ${show(value)}` };
 }
 
 function show(value: unknown): string {

@@ -4,7 +4,7 @@ import type { MonthlyPrices, MonthlyRange } from '../../model/records.ts';
 import type { Database } from '../connectDatabase.ts';
 import { plainArray, runStatement, statementOf, textArray } from '../ledger/statement.ts';
 import { firstOf, isDate, monthOf, monthsBetween } from './months.ts';
-import { ageMs } from './sinkTable.ts';
+import { agesMs } from './sinkTable.ts';
 import type { Unit } from './sinkTable.ts';
 
 type MonthlyUnit = Unit<MonthlyRange, MonthlyPrices>;
@@ -57,7 +57,7 @@ export function fetchedMonths({ schema, ownSchema }: Database, table: string, pr
       ...assetArrays(asked),
       plainArray(asked.map(({ unit }) => firstOf(monthOf(unit.outcome.input.startDate)))),
       plainArray(asked.map(({ unit }) => firstOf(monthOf(unit.outcome.input.endDate)))),
-      plainArray(asked.map(({ unit }) => ageMs(unit.outcome))),
+      plainArray(agesMs(asked.map(({ unit }) => unit.outcome))),
     ]);
     const notes = asked.flatMap((asset) => monthsToNote(asset.unit).map((month) => ({ ...asset, month })));
     if (notes.length === 0) return;
@@ -65,7 +65,7 @@ export function fetchedMonths({ schema, ownSchema }: Database, table: string, pr
       textArray(notes.map(({ provider }) => provider)),
       ...assetArrays(notes),
       plainArray(notes.map(({ month }) => firstOf(month))),
-      plainArray(notes.map(({ unit }) => ageMs(unit.outcome))),
+      plainArray(agesMs(notes.map(({ unit }) => unit.outcome))),
     ]);
   };
 }

@@ -31,7 +31,7 @@ const resolveOptions = defineOptions<MarketDataSinkOptions>('marketDataSink')({
  *
  * `current` answers as fresh what is younger than `maxAgeMs`, with the table's digits. When the server cannot be had, or
  * the transaction loses against another one, the whole of it is tried again for about 15 seconds; then `write` rejects
- * with a `SinkError`. Aborting rejects at once, and rolls back what is not committed.
+ * with a `SinkError`. Aborting rejects at once; what has been sent by then is stored whole, with its ledger row, or not at all.
  *
  * @example
  * ```ts

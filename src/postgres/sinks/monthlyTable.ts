@@ -69,8 +69,10 @@ function checkPrices(prices: unknown, shape: OpenShape, describe: () => string):
   for (const { date, price } of prices as readonly { readonly date: unknown; readonly price: unknown }[]) {
     if (!isDate(date))
       return new SinkError('date_invalid', `${describe()}: expected a date that exists, got ${JSON.stringify(date)}`);
-    const error = checkPrice(price, column, () => `${describe()}: price of ${date}`);
-    if (error !== undefined) return error;
+    const problem = checkPrice(price, column);
+    if (problem !== undefined) {
+      return new SinkError(problem.code, `${describe()}: price of ${date}: ${problem.message}`);
+    }
   }
   return undefined;
 }

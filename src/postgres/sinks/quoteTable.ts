@@ -1,13 +1,14 @@
 import { sql } from '@databases/pg';
 import type { SQLQuery } from '@databases/pg';
 import type { Decimal } from '../../model/records.ts';
+import { SinkError } from '../../model/errors.ts';
 import type { Database } from '../connectDatabase.ts';
 import type { LedgerCodec } from '../ledger/outcomeCodec.ts';
 import { plainArray, statementOf, textArray } from '../ledger/statement.ts';
 import type { Statement } from '../ledger/statement.ts';
 import { checkDecimal, checkPrice } from './checks.ts';
 import { identity, rowsWriter, utcNow } from './rowsWriter.ts';
-import { ageMs } from './sinkTable.ts';
+import { agesMs } from './sinkTable.ts';
 import type { OpenTable, SinkTable } from './sinkTable.ts';
 
 /** One column of prices and the field of the quote it holds. */
@@ -38,9 +39,8 @@ export function quoteTable<I, T>(database: Database, options: QuoteTableOptions<
     name,
     codec,
     columns: [...key, ...columns].map((column) => column.name).concat('updated_at'),
-    keyOf: (input) => key.map(({ of }) => of(input)).join('\0'),
+    keyOf: (input) => key.reduce((text, { of }) => `${text}\0${of(input)}`, ''),
     describe,
-    settled: (outcome) => outcome,
     open: (shape): OpenTable<I, T> => {
       const write = rowsWriter(database.ownSchema, key.length + columns.length + 1, (allowed) =>
         upsert(database, options, identity(shape.sequence), allowed),
@@ -54,8 +54,10 @@ export function quoteTable<I, T>(database: Database, options: QuoteTableOptions<
       return {
         check: ({ input, value }) => {
           for (const { column, of, check, shape } of checks) {
-            const error = check(of(value), shape, () => `${describe(input)}: ${column}`);
-            if (error !== undefined) return error;
+            const problem = check(of(value), shape);
+            if (problem !== undefined) {
+              return new SinkError(problem.code, `${describe(input)}: ${column}: ${problem.message}`);
+            }
           }
           return undefined;
         },
@@ -64,7 +66,7 @@ export function quoteTable<I, T>(database: Database, options: QuoteTableOptions<
           const values = [
             ...key.map(({ of }) => textArray(outcomes.map(({ input }) => of(input)))),
             ...columns.map(({ of }) => plainArray(outcomes.map(({ value }) => of(value)))),
-            plainArray(outcomes.map(ageMs)),
+            plainArray(agesMs(outcomes)),
           ];
           return write(transaction, values, units.length, entry);
         },

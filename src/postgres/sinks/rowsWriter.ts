@@ -27,9 +27,9 @@ export type RowsWriter = (
  * Makes the statement that writes rows, alone and with their entry in the ledger: one round trip for both.
  *
  * `ctes` writes the common table expressions up to one named `written` that returns `inserted`, and writes nothing unless
- * its argument is true. The values are `$1` to `$<parameters>`. Rows are not touched when the ledger has the entry's key
- * already. When another transaction inserts it in this very moment, the entry meets it and is not recorded: then the rows
- * must be rolled back.
+ * its argument is true. The values are `$1` to `$<parameters>`. Nothing is written when the ledger has the entry's key
+ * already. When another transaction inserts it in this very moment, the entry meets it, and the statement fails with a
+ * unique violation: the rows are rolled back with it.
  */
 export function rowsWriter(ownSchema: string, parameters: number, ctes: (allowed: SQLQuery) => SQLQuery): RowsWriter {
   const rowCount = sql.__dangerous__rawValue(`$${parameters + 1}::integer`);
@@ -41,8 +41,9 @@ export function rowsWriter(ownSchema: string, parameters: number, ctes: (allowed
       from written
     )`;
   const plain = statementOf(sql`${withCounts(sql`true`)} select true as recorded, counts.* from counts`);
+  const unrecorded = isUnrecorded(ownSchema, first);
   const recording = statementOf(sql`
-    ${withCounts(isUnrecorded(ownSchema, first))}, recorded as (${recordEntry(ownSchema, first)})
+    ${withCounts(unrecorded)}, recorded as (${recordEntry(ownSchema, first, unrecorded)})
     select exists (select from recorded) as recorded, counts.* from counts`);
   return async (queryable, values, rows, entry) => {
     const { recorded, written, inserted, unchanged } =

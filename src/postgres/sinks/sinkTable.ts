@@ -14,7 +14,7 @@ export interface Unit<I, T> {
 
 /** What became of the rows of some units. */
 export interface Written {
-  /** Whether the ledger took the entry; true when there was none. */
+  /** Whether the ledger took the entry; true when none was given. */
   readonly recorded: boolean;
   readonly inserted: number;
   readonly updated: number;
@@ -30,8 +30,8 @@ export interface SinkTable<I, T> {
   keyOf(input: I): string;
   /** For messages: `market_data: AAPL STOCK`. */
   describe(input: I): string;
-  /** The outcome as it is kept once its value is stored. */
-  settled(outcome: OkOutcome<I, T>): OkOutcome<I, T>;
+  /** The outcome as it is kept once its value is stored. Default: as it is. */
+  settled?(outcome: OkOutcome<I, T>): OkOutcome<I, T>;
   /** The statements for the table as it is. */
   open(shape: OpenShape): OpenTable<I, T>;
 }
@@ -40,15 +40,16 @@ export interface OpenTable<I, T> {
   /** Why the table cannot hold a value, found before asking the database. */
   check(outcome: OkOutcome<I, T>): PipelineError | undefined;
   /**
-   * Writes units in the order of their keys, and their ledger entry when there is one, in one statement. When the entry
-   * was not recorded and rows were written, they must be rolled back.
+   * Writes units in the order of their keys, and their ledger entry when there is one, in one statement. Nothing is
+   * written, and `recorded` is false, when the ledger has the entry's key.
    */
-  write(transaction: Queryable, units: readonly Unit<I, T>[], entry?: LedgerEntry): Promise<Written>;
-  /** What is to be remembered besides the rows, in the same transaction. */
+  write(queryable: Queryable, units: readonly Unit<I, T>[], entry?: LedgerEntry): Promise<Written>;
+  /** What is to be remembered besides the rows, in the same transaction. Default: nothing, one statement does it all. */
   remember?(transaction: Queryable, units: readonly Unit<I, T>[]): Promise<void>;
 }
 
-/** How long ago the response arrived, in milliseconds: the row is as old. */
-export function ageMs({ receivedAtMs }: { readonly receivedAtMs?: number | undefined }): number {
-  return receivedAtMs === undefined ? 0 : Math.max(0, performance.now() - receivedAtMs);
+/** How long ago the responses arrived, in milliseconds, to the microsecond: the rows are as old. */
+export function agesMs(outcomes: readonly { readonly receivedAtMs?: number | undefined }[]): number[] {
+  const now = performance.now();
+  return outcomes.map(({ receivedAtMs = now }) => Math.round(Math.max(0, now - receivedAtMs) * 1000) / 1000);
 }

@@ -36,8 +36,14 @@ export function sortOut<I, T>(
       unit.indexes.push(index);
     }
   });
-  const sorted = [...units].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, unit]) => unit);
-  return { units: sorted, failures };
+  return { units: inOrder(units), failures };
+}
+
+/** Requests often come sorted: then only that is found out. */
+function inOrder<Value>(values: ReadonlyMap<string, Value>): Value[] {
+  const keys = [...values.keys()];
+  if (keys.every((key, index) => index === 0 || key > (keys[index - 1] ?? ''))) return [...values.values()];
+  return [...values].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
 }
 
 /** The outcomes of a batch after its write: what was refused has failed, and what was never tried was canceled. */
@@ -46,13 +52,25 @@ export function settleOutcomes<I, T>(batch: Batch<I, T>, table: SinkTable<I, T>,
     const error = failures.get(index);
     if (error !== undefined) return { status: 'failed', input: outcome.input, stage: 'write', error };
     if (outcome.status === 'pending') return { status: 'skipped', input: outcome.input, reason: 'canceled' };
-    return outcome.status === 'ok' ? table.settled(outcome) : outcome;
+    return outcome.status === 'ok' && table.settled !== undefined ? table.settled(outcome) : outcome;
   });
 }
 
-/** What was canceled is to be done by whoever takes the request up again, so the ledger must not know the batch. */
+/**
+ * What was canceled, or could not be planned because the database was away, is to be done by whoever takes the request up
+ * again: the ledger must not know the batch.
+ */
 export function isUnfinished({ outcomes }: Batch<unknown, unknown>): boolean {
-  return outcomes.some(
-    (outcome) => outcome.status === 'pending' || (outcome.status === 'skipped' && outcome.reason === 'canceled'),
-  );
+  return outcomes.some((outcome) => {
+    switch (outcome.status) {
+      case 'pending':
+        return true;
+      case 'skipped':
+        return outcome.reason === 'canceled';
+      case 'failed':
+        return outcome.error.code === 'database_unavailable';
+      default:
+        return false;
+    }
+  });
 }

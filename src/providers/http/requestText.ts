@@ -5,16 +5,21 @@ import { readBody } from './readBody.ts';
 /** How much is read of an answer that serves nothing: enough for its message. */
 const maxErrorBytes = 16_384;
 
+const defaultMaxBytes = 4 * 1024 * 1024;
+
 export interface TextRequest {
-  /** Stands first in every error. */
+  /** The provider's name: it stands first in every error. */
   readonly provider: string;
   readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly maxResponseBytes: number;
+  /** The place for a key; it is sent nowhere else. Default: none. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Longest body in bytes, counted after decompression. Default: 4 MiB. */
+  readonly maxResponseBytes?: number | undefined;
+  /** Aborts the request. */
   readonly signal: AbortSignal;
-  /** Default: the global `fetch` at the time of the call. */
+  /** What sends the request. Default: the global `fetch` at the time of the call. */
   readonly fetch?: typeof globalThis.fetch | undefined;
-  /** Called when status and headers are there, before the body is read. */
+  /** Called when status and headers are there, before the body is read. Default: nothing is called. */
   onHeaders?(headers: Headers): void;
 }
 
@@ -26,8 +31,20 @@ export interface TextResponse {
 }
 
 /**
- * One GET request. Resolves with any answer, whatever its status; rejects with the signal's reason when aborted, and
- * with a `ProviderError` when no whole answer came or when it is longer than `maxResponseBytes`.
+ * One GET request. Resolves with any answer as text, whatever its status; rejects with the signal's reason when aborted, and
+ * with a `ProviderError` when no whole answer came (`provider_unavailable`) or when it is longer than `maxResponseBytes`
+ * (`response_too_large`). Redirects are not followed, so that a key in a header goes to no other host.
+ *
+ * @example
+ * ```ts
+ * import { requestText } from 'fintrack-pipelines';
+ *
+ * const { signal } = new AbortController();
+ * const fetch = async () => new Response('slow down', { status: 429 }); // leave it out to go to the network
+ * const { status, body } = await requestText({ provider: 'example', url: 'https://prices.example.com', signal, fetch });
+ * console.log(status, body);
+ * // 429 slow down
+ * ```
  */
 export async function requestText(request: TextRequest): Promise<TextResponse> {
   const response = await failingAs(request, () => send(request));
@@ -38,7 +55,7 @@ export async function requestText(request: TextRequest): Promise<TextResponse> {
 }
 
 async function readAnswer(response: Response, request: TextRequest): Promise<string> {
-  const { provider, maxResponseBytes } = request;
+  const { provider, maxResponseBytes = defaultMaxBytes } = request;
   const { text, complete } = await failingAs(request, () => readBody(response, maxResponseBytes));
   if (complete) return text;
   const message = `${provider}: HTTP ${response.status}: response longer than ${maxResponseBytes} bytes`;

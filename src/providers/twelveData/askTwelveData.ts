@@ -1,7 +1,7 @@
-import { parse as parseWithSourceText } from 'lossless-json';
 import { ProviderError } from '../../model/errors.ts';
 import type { Provider } from '../../model/ports.ts';
 import { endpointUrl } from '../http/baseUrl.ts';
+import { readJson } from '../http/readJson.ts';
 import { refusalError, type Refusal } from '../http/refusal.ts';
 import { requestText, type TextResponse } from '../http/requestText.ts';
 import { headerCount } from '../http/retryAfter.ts';
@@ -78,17 +78,20 @@ function refuse(refusal: Refusal, symbols: readonly string[], { apiKey }: Resolv
 const numericPrices = /"(?:close|change|percent_change|high|low)"\s*:\s*-?\d/;
 
 function parseBody({ status, body }: TextResponse, { apiKey }: ResolvedTwelveDataOptions): JsonRecord {
-  try {
-    const value: unknown = numericPrices.test(body)
-      ? parseWithSourceText(body, undefined, (text) => text)
-      : JSON.parse(body);
-    if (isJsonRecord(value)) return value;
-  } catch {
-    // The parser's own message quotes the body, key and all.
-  }
+  const value = numericPrices.test(body) ? readJson(body) : parseQuickly(body);
+  if (isJsonRecord(value)) return value;
   const text = `no valid JSON: ${body}`;
   const refusal = { code: 'response_malformed', retryable: true, status: `HTTP ${status}`, text } as const;
   throw refusalError(providerName, refusal, [apiKey]);
+}
+
+/** A batch of text prices is long, and the parser that keeps digits is slower. */
+function parseQuickly(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
 }
 
 /** An answer for one symbol is its record; one for several is keyed by symbol, not always in the letter case asked for. */

@@ -1,6 +1,7 @@
+import { readShortObject } from '../http/readJson.ts';
 import { formRefusal, statusRefusal, type Refusal } from '../http/refusal.ts';
 import { retryAfterMs } from '../http/retryAfter.ts';
-import { isJsonRecord } from '../readDecimals.ts';
+import type { JsonRecord } from '../readDecimals.ts';
 
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
@@ -28,12 +29,7 @@ export function classifyTwelveData(
 }
 
 /** What an error object means, be it the whole answer or one symbol's part of it. */
-export function errorRefusal(
-  error: Readonly<Record<string, unknown>>,
-  status: number,
-  headers: Headers,
-  nowMs: number,
-): Refusal {
+export function errorRefusal(error: JsonRecord, status: number, headers: Headers, nowMs: number): Refusal {
   const code = Number(error['code'] ?? (status >= 400 ? status : 400));
   const text = typeof error['message'] === 'string' ? error['message'] : JSON.stringify(error);
   const seen = { status: code === status ? `HTTP ${status}` : `HTTP ${status}, code ${code}`, text };
@@ -60,14 +56,9 @@ function throttle(text: string, headers: Headers, nowMs: number): Pick<Refusal, 
   return { code: 'rate_limited', retryable: true, retryAfterMs: wait };
 }
 
-/** The error object that is the whole answer, if it is one. Errors are short; only a short body is parsed for it. */
-function flatError(bodyText: string): Readonly<Record<string, unknown>> | undefined {
-  if (bodyText.length > 4096 || !bodyText.includes('"message"')) return undefined;
-  try {
-    const body: unknown = JSON.parse(bodyText);
-    const isError = isJsonRecord(body) && (body['status'] === 'error' || typeof body['code'] === 'number');
-    return isError ? body : undefined;
-  } catch {
-    return undefined;
-  }
+/** The error object that is the whole answer, if it is one. */
+function flatError(bodyText: string): JsonRecord | undefined {
+  const body = bodyText.includes('"message"') ? readShortObject(bodyText) : undefined;
+  const isError = body !== undefined && (body['status'] === 'error' || /^\d+$/.test(String(body['code'])));
+  return isError ? body : undefined;
 }

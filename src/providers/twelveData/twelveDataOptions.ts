@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { callback, defineOptions } from '../../model/defineOptions.ts';
+import { callback } from '../../model/defineOptions.ts';
 import { apiKeyCheck, baseUrlCheck } from '../http/baseUrl.ts';
 
 /** The most symbols in one request that Twelve Data documents. */
@@ -22,6 +22,14 @@ export interface TwelveDataOptions {
   now?: (() => number) | undefined;
 }
 
+export interface TwelveDataMonthlyOptions extends TwelveDataOptions {
+  /**
+   * Most months in one request, at most 5000, the documented maximum of points; a longer range is asked for in several, and
+   * costs each symbol a credit for each. Default: 5000.
+   */
+  maxMonthsPerCall?: number | undefined;
+}
+
 /** The options with the defaults filled in. */
 export interface ResolvedTwelveDataOptions {
   readonly apiKey: string;
@@ -33,18 +41,11 @@ export interface ResolvedTwelveDataOptions {
   readonly now: () => number;
 }
 
-/** Checks the options of an endpoint with these defaults. */
-export function twelveDataOptions(
-  owner: string,
-  defaults: { readonly path: string; readonly maxResponseBytes: number },
-): (options: TwelveDataOptions) => ResolvedTwelveDataOptions {
-  return defineOptions<TwelveDataOptions>(owner)({
-    apiKey: apiKeyCheck,
-    baseUrl: baseUrlCheck.default('https://api.twelvedata.com'),
-    path: z.string().default(defaults.path),
-    fetch: callback<typeof globalThis.fetch>().optional(),
-    maxBatchSize: z.int().min(1).max(documentedMaximum).default(documentedMaximum),
-    maxResponseBytes: z.int().min(1).default(defaults.maxResponseBytes),
-    now: callback<() => number>().default(() => Date.now),
-  });
-}
+/** The checks of what both endpoints have in common. */
+export const twelveDataChecks = {
+  apiKey: apiKeyCheck,
+  baseUrl: baseUrlCheck.default('https://api.twelvedata.com'),
+  fetch: callback<typeof globalThis.fetch>().optional(),
+  maxBatchSize: z.int().min(1).max(documentedMaximum).default(documentedMaximum),
+  now: callback<() => number>().default(() => Date.now),
+} as const;

@@ -1,20 +1,24 @@
-import type { PipelineError } from '../../model/errors.ts';
+import { PipelineError } from '../../model/errors.ts';
 import type { Provider } from '../../model/ports.ts';
 import type { Asset } from '../../model/records.ts';
 import { refusalError } from '../http/refusal.ts';
 import type { JsonRecord } from '../readDecimals.ts';
-import { askTwelveData, leftOut, providerName, type Answer } from './askTwelveData.ts';
+import { askTwelveData, leftOut, providerName, type Answer, type Answers } from './askTwelveData.ts';
 import { saysNoMonths } from './classifyTwelveData.ts';
 import type { ResolvedTwelveDataOptions } from './twelveDataOptions.ts';
 import { twelveDataSymbol } from './twelveDataSymbol.ts';
 
 /** What one endpoint asks and how it reads the answer. */
 interface Endpoint<I extends Asset, T> {
-  /** The parameters besides the symbols; `inputs` is never empty. */
-  parameters(inputs: readonly I[]): Readonly<Record<string, string>>;
+  /** The parameters besides the symbols, of one request each, at least one; `inputs` is never empty. */
+  requests(inputs: readonly I[]): readonly Readonly<Record<string, string>>[];
   read(input: I, record: JsonRecord): T | PipelineError;
+  /** Time limit of one call, in milliseconds. Default: that of the fetcher. */
+  readonly timeoutMs?: number;
   /** What it means that there are no prices on the dates asked for. Default: a refusal like any other. */
   readonly readNoMonths?: (input: I) => T;
+  /** The values of several requests as one. Default: the value of the first. */
+  readonly join?: (input: I, values: readonly T[]) => T;
 }
 
 /** Inputs with the same key are paid once. A symbol that cannot be asked for counts too: each input has its cost. */
@@ -36,20 +40,37 @@ export function twelveDataProvider<I extends Asset, T>(
     return refusalError(providerName, { ...refusal, status: `${symbol}: ${refusal.status}` }, [options.apiKey]);
   }
 
+  function readAll(input: I, symbol: string, answers: readonly Answers[]): T | PipelineError {
+    const values: T[] = [];
+    for (const answer of answers) {
+      const value = read(input, symbol, answer(symbol));
+      if (PipelineError.isInstance(value)) return value;
+      values.push(value);
+    }
+    const [first] = values;
+    if (first === undefined) return leftOut(input.symbol);
+    return endpoint.join === undefined || values.length === 1 ? first : endpoint.join(input, values);
+  }
+
   return {
     name: providerName,
     maxBatchSize: options.maxBatchSize,
-    cost: (inputs) => new Set(inputs.map(creditKey)).size,
+    timeoutMs: endpoint.timeoutMs,
+    cost: (inputs) =>
+      inputs.length === 0 ? 0 : new Set(inputs.map(creditKey)).size * endpoint.requests(inputs).length,
     async fetch(inputs, call) {
       call.signal.throwIfAborted();
       const symbols = inputs.map((input) => twelveDataSymbol(providerName, input));
       // A coin and a pair may be the same symbol to the provider: asked for, and paid, once.
       const wanted = [...new Set(symbols.filter((symbol) => typeof symbol === 'string'))];
       if (wanted.length === 0) return symbols.filter((symbol) => typeof symbol !== 'string');
-      const answers = await askTwelveData(wanted, endpoint.parameters(inputs), options, call);
+      const answers: Answers[] = [];
+      for (const parameters of endpoint.requests(inputs)) {
+        answers.push(await askTwelveData(wanted, parameters, options, call));
+      }
       return inputs.map((input, index) => {
         const symbol = symbols[index];
-        return typeof symbol === 'string' ? read(input, symbol, answers(symbol)) : (symbol ?? leftOut(input.symbol));
+        return typeof symbol === 'string' ? readAll(input, symbol, answers) : (symbol ?? leftOut(input.symbol));
       });
     },
   };

@@ -1,9 +1,12 @@
+import { readShortObject } from '../http/readJson.ts';
 import { formRefusal, statusRefusal, type Refusal } from '../http/refusal.ts';
 import { headerCount, retryAfterMs } from '../http/retryAfter.ts';
 import { isJsonRecord } from '../readDecimals.ts';
 
 const secondMs = 1000;
 
+/** What the gateway and Yahoo say about a key, whatever the status they say it with. */
+const aboutTheKey = /\b(?:not subscribed|invalid (?:api key|cookie|crumb)|unauthorized)\b/i;
 const exceeded = /\bexceeded the\b.*\b(?:rate limit|quota)\b/i;
 
 /**
@@ -16,12 +19,15 @@ export function classifyYahooRapidApi(
   bodyText: string,
   nowMs: number,
 ): Refusal | undefined {
-  const text = messageOf(bodyText) ?? bodyText;
+  const message = messageOf(bodyText);
+  const text = message ?? bodyText;
   const seen = { status: `HTTP ${status}`, text };
   if (status === 429 || (bodyText.length < 4096 && exceeded.test(text)))
     return { ...throttle(text, headers, nowMs), ...seen };
+  if (message !== undefined && aboutTheKey.test(message)) return { code: 'unauthorized', ...seen };
   if (status === 404) return { code: 'provider_rejected', ...seen, text: `wrong path or key not subscribed: ${text}` };
-  return statusRefusal(status, headers, text, nowMs) ?? formRefusal(status, bodyText);
+  const refusal = statusRefusal(status, headers, text, nowMs) ?? formRefusal(status, bodyText);
+  return refusal ?? (message === undefined ? undefined : { code: 'provider_rejected', ...seen });
 }
 
 /** When the quota comes back is told in seconds by a header. */
@@ -36,14 +42,8 @@ function throttle(text: string, headers: Headers, nowMs: number): Pick<Refusal, 
 
 /** The words of an error in the gateway's form or in Yahoo's own; undefined when there is none. */
 function messageOf(bodyText: string): string | undefined {
-  if (bodyText.length > 4096) return undefined;
-  try {
-    const body: unknown = JSON.parse(bodyText);
-    if (!isJsonRecord(body)) return undefined;
-    const finance = isJsonRecord(body['finance']) ? body['finance']['error'] : undefined;
-    const message = isJsonRecord(finance) ? finance['description'] : body['message'];
-    return typeof message === 'string' ? message : undefined;
-  } catch {
-    return undefined;
-  }
+  const body = readShortObject(bodyText) ?? {};
+  const finance = isJsonRecord(body['finance']) ? body['finance']['error'] : undefined;
+  const message = isJsonRecord(finance) ? finance['description'] : body['message'];
+  return typeof message === 'string' ? message : undefined;
 }

@@ -1,4 +1,4 @@
-import { parse as parseWithSourceText } from 'lossless-json';
+import { readJson } from '../http/readJson.ts';
 import type { Refusal } from '../http/refusal.ts';
 import type { TextResponse } from '../http/requestText.ts';
 import { isJsonRecord, type JsonRecord } from '../readDecimals.ts';
@@ -12,21 +12,12 @@ export function readYahooRecords(
   const refusal = classifyYahooRapidApi(status, headers, body, nowMs);
   if (refusal !== undefined) return refusal;
   const seen = { status: `HTTP ${status}`, text: body };
-  const answer = parse(body);
+  const answer = readJson(body);
   if (answer === undefined) return { code: 'response_malformed', retryable: true, ...seen };
   const response = isJsonRecord(answer) ? answer['quoteResponse'] : undefined;
   if (!isJsonRecord(response)) return { code: 'response_malformed', ...seen };
   const { result } = response as { result?: unknown };
   return Array.isArray(result) ? bySymbol(result) : { code: 'provider_rejected', ...seen };
-}
-
-/** Numbers come out as the text they were written in: a float would lose digits. */
-function parse(body: string): unknown {
-  try {
-    return parseWithSourceText(body, undefined, (text) => text);
-  } catch {
-    return undefined;
-  }
 }
 
 function bySymbol(result: readonly unknown[]): ReadonlyMap<string, JsonRecord> {

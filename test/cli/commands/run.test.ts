@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { sql } from '@databases/pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceTables } from '../../../src/postgres/index.ts';
+import { expectWindow } from '../../../src/testing/index.ts';
 import {
   quoteBody,
   seriesBody,
@@ -131,7 +132,7 @@ describe('run market-data', () => {
   it('shows a live line on a terminal and clears it', async () => {
     const { stderr } = await cli(['run', 'market-data', '--symbols', 'AAPL:STOCK', ...recorded], { terminal: 100 });
 
-    expect(stderr).toContain('\r\u001B[2Kmarket-data: 0 of 1 symbols done');
+    expect(stderr).toContain('\r\u001B[2Kmarket-data: 0/1 done (0 ok)');
     expect(stderr).toMatch(/\r\u001B\[2Kmarket-data: complete: 1 of 1 symbols served in 1 batch, \d+ ms\n$/);
   });
 });
@@ -357,21 +358,22 @@ describe('Ctrl-C and --request-id', () => {
     const tables = await makePriceTables();
     await using server = await openTwelveData();
     const run = ['run', 'market-data', '--symbols', symbols, '--request-id', 'r3'];
-    const env = { ...tables.env, ...variables(server.baseUrl) };
+    const env = { ...tables.env, ...variables(server.baseUrl), TWELVE_DATA_API_KEY: 'key-of-r3' };
 
     let isStopped = false;
     const stopped = await cli(run, {
       env: { ...env, TWELVE_DATA_CREDITS_PER_MINUTE: '4' },
       terminal: 200,
       onLog: (text, signals) => {
-        if (!isStopped && text.includes('4 asked for in 1 call, waiting')) {
+        if (!isStopped && text.includes('waiting for 4 credits until') && text.includes('4/10 done')) {
           isStopped = true;
           signals.emit('SIGINT', 'SIGINT');
         }
       },
     });
     const asked = server.requests.flatMap((request) => request.symbols);
-    const resumed = await cli(run, { env });
+    // Another key: the window of the first is in the table, and still full.
+    const resumed = await cli(run, { env: { ...env, TWELVE_DATA_API_KEY: 'other-key-of-r3' } });
 
     expect(stopped.code).toBe(2);
     expect(stopped.event()).toMatchObject({ status: 'partial', totalAssets: 10, failed: [] });
@@ -444,5 +446,136 @@ describe('Ctrl-C and --request-id', () => {
 
     expect(code).toBe(1);
     expect(event()).toMatchObject({ status: 'failed', errorType: 'request_malformed', requestId: id });
+  });
+});
+
+describe('the credits of a day', () => {
+  const symbols = Array.from({ length: 8 }, (_, index) => `D${index}:STOCK`);
+
+  it('end a run as partial, which says when they come back; it goes on from there, and another run knows', async () => {
+    const tables = await makePriceTables();
+    await using server = await openTwelveData();
+    const env = { ...tables.env, ...variables(server.baseUrl), TWELVE_DATA_API_KEY: 'key-of-a-day' };
+    const limited = { ...env, TWELVE_DATA_CREDITS_PER_DAY: '5' };
+    const run = ['run', 'market-data', '--symbols', symbols.join(), '--request-id', 'day'];
+
+    const first = await cli(run, { env: limited });
+    const asked = server.requests.flatMap((request) => request.symbols);
+    const other = await cli(['run', 'market-data', '--symbols', 'OTHER:STOCK'], { env: limited });
+    const askedByOther = server.requests.flatMap((request) => request.symbols).length - asked.length;
+    const resumed = await cli(run, { env });
+
+    expect(first.code).toBe(2);
+    expect(first.event()).toMatchObject({ status: 'partial', failed: [], totalAssets: 8 });
+    expect(first.event()['skipped']).toHaveLength(3);
+    const [skipped] = first.event()['skipped'] as readonly { readonly reason: string; readonly until: string }[];
+    expect(skipped?.reason).toBe('quota');
+    expect(skipped?.until).toMatch(/T00:00:00/);
+    const midnight = `${skipped?.until.slice(0, 10) ?? ''} 00:00:00 UTC`;
+    expect(first.stderr).toContain(`  skipped: 3: the provider's quota is used up; it comes back at ${midnight}\n`);
+    expect(first.stderr).toContain(
+      `to go on where it stopped, from ${midnight} on run the same command with --request-id day\n`,
+    );
+    expect(asked).toHaveLength(5);
+    expect(other.event()).toMatchObject({ status: 'failed', errorType: 'quota_exhausted' });
+    expect(askedByOther).toBe(0);
+    expect(resumed.event()).toMatchObject({ status: 'complete', totalAssets: 8 });
+    expect(server.requests.flatMap((request) => request.symbols).sort()).toEqual(
+      symbols.map((symbol) => symbol.slice(0, 2)),
+    );
+  });
+
+  it('are counted in memory too, for the one run', async () => {
+    await using server = await openTwelveData();
+    const { event, stderr } = await cli(['run', 'market-data', '--symbols', symbols.join(), '--database', 'memory'], {
+      env: { ...variables(server.baseUrl), TWELVE_DATA_CREDITS_PER_DAY: '5' },
+    });
+    expect(event()['assets']).toHaveLength(5);
+    expect(stderr).toContain("  skipped: 3: the provider's quota is used up; it comes back at ");
+    expect(stderr).not.toContain('--request-id');
+  });
+
+  it('of a month are counted for RapidAPI', async () => {
+    const tables = await makePriceTables();
+    await using server = track(await startMarketServer(({ symbols: asked }) => ({ body: yahooBody(asked) })));
+    const env = {
+      ...tables.env,
+      RAPIDAPI_HOST: server.baseUrl,
+      RAPIDAPI_KEY: 'key-of-a-month',
+      RAPIDAPI_REQUESTS_PER_MONTH: '1',
+    };
+    const index = (symbol: string) => cli(['run', 'market-index-data', '--symbols', symbol], { env });
+    expect((await index('^GSPC')).event()).toMatchObject({ status: 'complete' });
+    expect((await index('^NDX')).event()).toMatchObject({ status: 'failed', errorType: 'quota_exhausted' });
+    expect(server.requests).toHaveLength(1);
+  });
+});
+
+it('shares the window with other runs on the key', async () => {
+  const arrivals: number[] = [];
+  await using server = track(
+    await startMarketServer(({ symbols }) => {
+      arrivals.push(...symbols.map(() => performance.now()));
+      return { body: twelveDataBody(symbols, (symbol) => quoteBody(symbol)) };
+    }),
+  );
+  const window = { credits: 2, windowMs: 250 };
+  const runs = ['W0,W1,W2', 'X0,X1,X2'].map(async (list) => {
+    const tables = await makePriceTables();
+    const symbols = list.split(',').map((symbol) => `${symbol}:STOCK`);
+    const env = {
+      ...tables.env,
+      ...variables(server.baseUrl),
+      TWELVE_DATA_API_KEY: 'key-of-two',
+      TWELVE_DATA_CREDITS_PER_MINUTE: String(window.credits),
+      TWELVE_DATA_WINDOW_MS: String(window.windowMs),
+    };
+    return await cli(['run', 'market-data', '--symbols', symbols.join()], { env });
+  });
+  for (const { code } of await Promise.all(runs)) expect(code).toBe(0);
+  expect(expectWindow(arrivals, { limit: window.credits, windowMs: window.windowMs })).toBe(2);
+  expect(arrivals).toHaveLength(6);
+});
+
+describe('other providers', () => {
+  it('are asked for what the first cannot serve', async () => {
+    await using server = track(
+      await startMarketServer(() => ({
+        status: 403,
+        body: { code: 403, message: '/quote is available exclusively with pro or enterprise plans.', status: 'error' },
+      })),
+    );
+    const run = ['run', 'market-data', '--symbols', 'AAPL:STOCK', '--database', 'memory', '--fallback', 'recorded'];
+    const { code, event } = await cli(run, { env: variables(server.baseUrl) });
+    expect(code).toBe(0);
+    expect(event()).toMatchObject({ status: 'complete', assets: [{ symbol: 'AAPL' }] });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it('frankfurter serves currency pairs without a key', async () => {
+    const rates = [
+      { date: '2026-07-16', base: 'EUR', quote: 'USD', rate: 1.14 },
+      { date: '2026-07-17', base: 'EUR', quote: 'USD', rate: 1.1457 },
+    ];
+    await using server = track(await startMarketServer(() => ({ body: rates })));
+    const run = ['run', 'market-data', '--symbols', 'EUR/USD:FOREX', '--database', 'memory'];
+    const { stdout } = await cli([...run, '--provider', 'frankfurter'], {
+      env: { FRANKFURTER_API_HOST: server.baseUrl },
+    });
+    expect(stdout).toContain('"price":1.1457');
+  });
+
+  it('massive serves months', async () => {
+    const bars = { ticker: 'AAPL', status: 'OK', resultsCount: 1, results: [{ c: 185.92, t: 1_704_085_200_000 }] };
+    await using server = track(await startMarketServer(() => ({ body: bars })));
+    const { code, event } = await cli(
+      [
+        ...['run', 'historical-market-data', '--symbols', 'AAPL:STOCK', '--start', '2024-01-31', '--end', '2024-01-31'],
+        ...['--database', 'memory', '--provider', 'massive'],
+      ],
+      { env: { MASSIVE_API_HOST: server.baseUrl, MASSIVE_API_KEY: 'some-api-key' } },
+    );
+    expect(code).toBe(0);
+    expect(event()).toMatchObject({ status: 'complete', record_count: 1 });
   });
 });

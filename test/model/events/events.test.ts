@@ -102,6 +102,17 @@ describe('the market data completion', () => {
     expect(event.assets?.map(({ symbol }) => symbol)).toEqual(['AAPL']);
   });
 
+  it('says when a quota comes back, and what skipped everything', () => {
+    const until = new Date('2026-11-25T00:00:00Z');
+    const event = complete([ok, { ...skipped, until }]);
+    expect(event.skipped).toEqual([
+      { symbol: 'IBM', asset_type: 'STOCK', reason: 'quota', until: '2026-11-25T00:00:00.000Z' },
+    ]);
+    expect(marketDataCompletedSchema.parse(parseEvent(serializeEvent(event))).skipped).toEqual(event.skipped);
+    const codes = (['quota', 'deadline', 'canceled'] as const).map((reason) => complete([{ ...skipped, reason }]));
+    expect(codes.map(({ errorType }) => errorType)).toEqual(['quota_exhausted', 'timeout', 'canceled']);
+  });
+
   it('has the error fields and no assets key when nothing was served', () => {
     const event = complete([unknown]);
     expect(event).toMatchObject({

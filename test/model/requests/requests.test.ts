@@ -139,6 +139,17 @@ describe('dates', () => {
     expect(read('2024-02-29', '2026-11-24')).toMatchObject({ startDate: '2024-02-29', endDate: '2026-11-24' });
   });
 
+  it('makes the same list of the same message on another day', () => {
+    const message = {
+      start_date: '2024-01-31',
+      end_date: '2026-12-31',
+      assets: [{ symbol: 'IBM', asset_type: 'STOCK' }],
+    };
+    const onDay = (day: string) => parseHistoricalMarketDataRequest(message, { now: () => Date.parse(day) });
+    expect(onDay('2026-11-24').inputs).toEqual(onDay('2026-11-25').inputs);
+    expect(onDay('2026-11-25').endDate).toBe('2026-11-25');
+  });
+
   it('refuses a start after the end', () => {
     expect(() => read('2026-02-01', '2026-01-31')).toThrow(
       'request: start_date 2026-02-01 is after end_date 2026-01-31',

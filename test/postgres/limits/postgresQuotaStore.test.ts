@@ -1,5 +1,7 @@
 import { sql } from '@databases/pg';
 import { describe, expect, it } from 'vitest';
+import { creditLimiter } from '../../../src/limits/creditLimiter.ts';
+import type { CreditLimiter } from '../../../src/limits/creditLimiter.ts';
 import { connectDatabase } from '../../../src/postgres/connectDatabase.ts';
 import { removeExpired } from '../../../src/postgres/ledger/removeExpired.ts';
 import { postgresQuotaStore } from '../../../src/postgres/limits/postgresQuotaStore.ts';
@@ -11,6 +13,7 @@ import { track } from '../../support/track.ts';
 
 const key = { provider: 'twelve-data', apiKey: 'some-api-key' };
 const day = '2026-11-24';
+const noon = Date.UTC(2026, 10, 24, 12);
 
 async function open(): Promise<QuotaStoreUnderTest> {
   const database = track(await openTestDatabase({ migrated: true }));
@@ -108,5 +111,36 @@ describe('postgresQuotaStore', () => {
     await database.pool.query(sql`update ${table} set booked_at = now() - interval '63 days' where period = '2026-08'`);
     await removeExpired({ database, retentionDays: 0 });
     expect(await days(database)).toMatchObject([{ period: '2026-11' }, { period: day }]);
+  });
+
+  it('carries a quota from one limiter to the next, whether that was stopped or died', async () => {
+    await using database = track(await openTestDatabase({ migrated: true }));
+    const { signal } = new AbortController();
+    const start = () => {
+      const store = postgresQuotaStore({ database, ...key });
+      return creditLimiter({ credits: 1_000, quotas: [{ credits: 100, period: 'day', store }], now: () => noon });
+    };
+    const spend = (limiter: CreditLimiter, credits: number) =>
+      limiter.run({ credits }, async (grant) => grant.credits, { signal });
+
+    const stopped = start();
+    expect(await spend(stopped, 30)).toBe(30);
+    await stopped.stop();
+    const died = start();
+    expect(await spend(died, 1)).toBe(1);
+    await using last = track(start());
+    let used = 0;
+    const spendAll = async (): Promise<void> => {
+      for (;;) {
+        await spend(last, 1);
+        used += 1;
+      }
+    };
+    await expect(spendAll()).rejects.toMatchObject({ code: 'quota_exhausted' });
+
+    // What the one that died had booked and not used is lost: a block of at most 20.
+    expect(used).toBeLessThanOrEqual(69);
+    expect(used).toBeGreaterThanOrEqual(50);
+    expect(await days(database)).toMatchObject([{ period: day, used: 100 }]);
   });
 });

@@ -9,6 +9,7 @@ import type { TestDatabase } from '../../support/postgres.ts';
 import { deferred } from '../../support/deferred.ts';
 import { track } from '../../support/track.ts';
 import { clockAt, holdMs, openWindow, take, taken, want } from './windowTools.ts';
+import type { TestClock } from './windowTools.ts';
 
 const key = { provider: 'twelve-data', apiKey: 'some-api-key' };
 
@@ -39,12 +40,27 @@ async function somebodyWaits({ pool }: TestDatabase, applicationName: string): P
   while (((await pool.query(waiting)) as unknown[]).length === 0);
 }
 
+/** Resolves once all 8 credits have been granted at that time, whether they are still held or not. */
+async function allGrantedAt({ pool, ownSchema }: TestDatabase, { ms }: TestClock): Promise<void> {
+  const granted = sql`select 1 from ${sql.ident(ownSchema, 'quota_slots')} where granted_at = ${new Date(ms)}`;
+  while (((await pool.query(granted)) as unknown[]).length < 8);
+}
+
 /** Asks again until all credits are free: the clock stands still, so that only what is given back is. */
 async function takesAll(window: SharedWindow): Promise<number> {
   for (;;) {
     const credits = await taken(window, 8, { min: 8 });
     if (credits > 0) return credits;
   }
+}
+
+/** The next statement is run, but its connection breaks before the answer. */
+function loseNextAnswer({ pool }: TestDatabase): void {
+  const query = pool.query.bind(pool) as (statement: unknown) => Promise<unknown>;
+  vi.spyOn(pool, 'query').mockImplementationOnce(async (statement: unknown) => {
+    await query(statement);
+    throw new Error('Connection terminated unexpectedly');
+  });
 }
 
 describe('postgresWindow without its database', () => {
@@ -87,14 +103,15 @@ describe('postgresWindow without its database', () => {
     const slow = openWindow(other, clock, { timeoutMs: 50 });
     const patient = openWindow(database, clock);
     await patient.release(await take(patient, 8), 8);
+    clock.ms += 1;
     await using slots = await lockSlots(database);
     await expect(slow.take(want(8))).rejects.toMatchObject({
       code: 'database_unavailable',
       retryable: true,
       message: expect.stringContaining('did not answer within 50 ms') as string,
     });
-    await somebodyWaits(database, applicationName);
     await slots.unlock();
+    await allGrantedAt(database, clock);
     expect(await takesAll(patient)).toBe(8);
   });
 
@@ -106,6 +123,7 @@ describe('postgresWindow without its database', () => {
     const aborted = openWindow(other, clock);
     const patient = openWindow(database, clock);
     await patient.release(await take(patient, 8), 8);
+    clock.ms += 1;
     await using slots = await lockSlots(database);
     const controller = new AbortController();
     const reason = new Error('enough');
@@ -115,10 +133,11 @@ describe('postgresWindow without its database', () => {
     await expect(taking).rejects.toBe(reason);
     await expect(aborted.take(want(8, { signal: controller.signal }))).rejects.toBe(reason);
     await slots.unlock();
+    await allGrantedAt(database, clock);
     expect(await takesAll(patient)).toBe(8);
   });
 
-  it('grants again after its connection was cut, and takes the grant for lost that was under way', async () => {
+  it('rejects when its connection is cut, and grants again by another one', async () => {
     const applicationName = 'cut window';
     await using database = track(await openTestDatabase({ migrated: true, poolSize: 4 }));
     await using other = track(connectAgain(database, applicationName));
@@ -133,6 +152,15 @@ describe('postgresWindow without its database', () => {
     );
     await expect(taking).rejects.toMatchObject({ code: 'database_unavailable', retryable: true });
     await slots.unlock();
+    expect(await takesAll(window)).toBe(8);
+  });
+
+  it('gives back, before it takes the next, a grant whose answer was lost', async () => {
+    await using database = track(await openTestDatabase({ migrated: true }));
+    const window = openWindow(database, clockAt());
+    await window.release(await take(window, 8), 8);
+    loseNextAnswer(database);
+    await expect(window.take(want(8))).rejects.toMatchObject({ code: 'database_unavailable', retryable: true });
     expect(await takesAll(window)).toBe(8);
   });
 
@@ -156,15 +184,9 @@ describe('postgresWindow without its database', () => {
     const clock = clockAt();
     const window = openWindow(database, clock);
     const grant = await take(window, 8);
-    const { query } = database.pool;
-    const cut = new Error('Connection terminated unexpectedly');
-    const spy = vi.spyOn(database.pool, 'query');
-    // Both times the statement was run: the answer is lost, and it is run again.
+    // Both times the statement was run: it is run again, and does no more than before.
     for (const tell of [() => window.release(grant, 3), () => window.settle(grant, 10)]) {
-      spy.mockImplementationOnce(async (statement: unknown) => {
-        await (query as (statement: unknown) => Promise<unknown>).call(database.pool, statement);
-        throw cut;
-      });
+      loseNextAnswer(database);
       await tell();
     }
     expect(await taken(window, 8)).toBe(3);

@@ -130,6 +130,19 @@ describe('postgresWindow', () => {
     expect(await taken(openWindow(database, clock), 8)).toBe(8);
   });
 
+  it('waits for nobody who is taking credits, and takes less than `min` no more for that', async () => {
+    await using database = track(await openTestDatabase({ migrated: true }));
+    const window = openWindow(database, clockAt());
+    await window.release(await take(window, 8), 8);
+    await database.pool.tx(async (transaction) => {
+      const table = sql.ident(database.ownSchema, 'quota_slots');
+      await transaction.query(sql`select slot from ${table} order by slot desc limit 5 for update`);
+      expect(await retryInMs(window, { credits: 8, min: 4 })).toBe(250);
+      expect(await taken(window, 8)).toBe(3);
+    });
+    expect(await taken(window, 8)).toBe(5);
+  });
+
   it('tells providers, keys and lengths of a window apart, and stores no key', async () => {
     await using database = track(await openTestDatabase({ migrated: true }));
     const clock = clockAt();

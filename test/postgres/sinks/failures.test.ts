@@ -33,6 +33,30 @@ async function breakFirstCommit({ pool, ownSchema }: Database): Promise<() => Pr
   return async () => pool.query(sql`select last_value::integer as attempts from ${attempts}`);
 }
 
+/** The database with another way to run what writes: a transaction, or a statement that is one by itself. */
+function withWrites(database: Database, around: (write: () => Promise<unknown>) => Promise<unknown>): Database {
+  const pool = new Proxy(database.pool, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== 'function') return member;
+      return (...values: unknown[]): unknown => {
+        const run = () => (member as (...values: unknown[]) => Promise<unknown>).apply(target, values);
+        const [first] = values;
+        const writes =
+          name === 'tx' ||
+          (name === 'query' && Array.isArray(first) && isWrite(first[0] as Parameters<typeof isWrite>[0]));
+        return writes ? around(run) : run();
+      };
+    },
+  });
+  return { ...database, pool };
+}
+
+/** A prepared statement says its text whoever formats it. */
+function isWrite(query: { format(): { readonly text: string } }): boolean {
+  return query.format().text.includes('insert into');
+}
+
 describe('a database that fails', () => {
   it('writes the whole batch again when the connection breaks before it is committed', async () => {
     await using database = track(await openTestDatabase({ shape: 'S1', migrated: true }));
@@ -44,33 +68,51 @@ describe('a database that fails', () => {
     expect(await rowsOf(database)).toHaveLength(2);
   });
 
-  it('takes outcomes and counts from the ledger when nobody knows whether COMMIT went through', async () => {
-    await using database = track(await openTestDatabase({ shape: 'S1', migrated: true }));
-    const sink = marketDataSink({ database });
-    const tx = database.pool.tx.bind(database.pool);
-    let commits = 0;
-    database.pool.tx = async (work, options) => {
-      const result = await tx(work, options);
-      commits += 1;
-      if (commits === 1) throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
-      return result;
+  describe('when nobody knows whether COMMIT went through', () => {
+    /** Loses the answer to the first write, which has been committed. */
+    const losingFirst = (database: Database) => {
+      const attempts: unknown[] = [];
+      const losing = withWrites(database, async (write) => {
+        attempts.push(await write());
+        if (attempts.length === 1) throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+        return attempts.at(-1);
+      });
+      return { attempts, losing };
     };
-    const result = await sink.write(batchOf([one('A'), one('A'), one('B', 'NaN')], 'ambiguous'), call);
-    expect(commits).toBe(2);
-    expect(result).toMatchObject({ inserted: 1, updated: 0, unchanged: 0, transactions: 1 });
-    expect(result.failed.map(({ index, error }) => [index, error.code])).toEqual([[2, 'value_invalid']]);
+
+    it('takes outcomes and counts of quotes from the ledger', async () => {
+      await using database = track(await openTestDatabase({ shape: 'S1', migrated: true }));
+      const { attempts, losing } = losingFirst(database);
+      const batch = batchOf([one('A'), one('A'), one('B', 'NaN')], 'quotes');
+      const { failed, ...counts } = await marketDataSink({ database: losing }).write(batch, call);
+      expect(attempts.length).toBeGreaterThan(1);
+      expect(counts).toMatchObject({ inserted: 1, updated: 0, unchanged: 0, transactions: 1 });
+      expect(failed.map(({ index, error }) => [index, error.code])).toEqual([[2, 'value_invalid']]);
+    });
+
+    it('takes outcomes and counts of months from the ledger', async () => {
+      await using database = track(await openTestDatabase({ shape: 'S1', migrated: true }));
+      const { attempts, losing } = losingFirst(database);
+      const input = range('A', '2024-01-01', '2024-01-31');
+      const batch = batchOf([ok(input, months(input, { '2024-01-31': '1' }))], 'months');
+      const result = await monthlyPriceSink({ database: losing }).write(batch, call);
+      expect(attempts.length).toBeGreaterThan(1);
+      expect(result).toMatchObject({ inserted: 1, unchanged: 0, transactions: 1 });
+      expect(result.stored).toMatchObject([{ status: 'ok', value: { recordCount: 1, prices: [] } }]);
+    });
   });
 
-  it('waits while the pool has no connection to a server that starts', async () => {
+  it('waits for a server that starts', async () => {
     await using database = track(await openTestDatabase({ shape: 'S1' }));
-    const tx = database.pool.tx.bind(database.pool);
     let attempts = 0;
-    database.pool.tx = (work, options) => {
+    const starting = withWrites(database, (write) => {
       attempts += 1;
       if (attempts < 3) return Promise.reject(Object.assign(new Error('starting up'), { code: '57P03' }));
-      return tx(work, options);
-    };
-    expect(await marketDataSink({ database }).write(batchOf([one('A')]), call)).toMatchObject({ inserted: 1 });
+      return write();
+    });
+    expect(await marketDataSink({ database: starting }).write(batchOf([one('A')]), call)).toMatchObject({
+      inserted: 1,
+    });
     expect(attempts).toBe(3);
   });
 
@@ -151,21 +193,33 @@ describe('a database that fails', () => {
     expect(await rowsOf(database)).toHaveLength(2);
   });
 
-  it('rejects at once when aborted while it waits for a lock, and stores nothing', async () => {
+  it('rejects at once when aborted while it waits for a lock, and stores the batch whole or not at all', async () => {
     await using database = track(await openTestDatabase({ shape: 'S1', migrated: true }));
-    const sink = marketDataSink({ database });
-    await sink.write(batchOf([one('A')]), call);
+    const [sink, monthly] = [marketDataSink({ database }), monthlyPriceSink({ database })];
+    const input = range('A', '2024-01-01', '2024-01-31');
+    const write = (price: string, request: string, signal: AbortSignal) => [
+      sink.write(batchOf([one('A', price), one('B', price)], request), { signal }),
+      monthly.write(batchOf([ok(input, months(input, { '2024-01-31': price }))], `monthly ${request}`), { signal }),
+    ];
+    await Promise.all(write('1', 'before', call.signal));
     const controller = new AbortController();
-    await using blocker = track(
-      connectDatabase({ url: database.url, schema: database.schema, ownSchema: database.ownSchema }),
-    );
+    const { schema, ownSchema, url } = database;
+    await using blocker = track(connectDatabase({ url, schema, ownSchema }));
     await blocker.pool.tx(async (transaction) => {
-      await transaction.query(sql`select * from ${sql.ident(database.schema, 'market_data')} for update`);
-      const write = sink.write(batchOf([one('A', '2')], 'aborted'), { signal: controller.signal });
+      await transaction.query(
+        sql`lock table ${sql.ident(schema, 'market_data')}, ${sql.ident(schema, 'market_data_monthly')}`,
+      );
+      const writes = write('2', 'aborted', controller.signal);
+      const waiting = sql`select count(*)::integer as waiting from pg_locks where not granted and relation = ${`"${schema}".market_data`}::regclass`;
+      await expect.poll(() => transaction.query(waiting)).toEqual([{ waiting: 1 }]);
       controller.abort(new PipelineError('canceled', 'shutdown'));
-      await expect(write).rejects.toMatchObject({ code: 'canceled' });
+      for (const aborted of writes) await expect(aborted).rejects.toMatchObject({ code: 'canceled' });
     });
-    await expect.poll(() => rowsOf(database)).toEqual([{ symbol: 'A', price: 1 }]);
-    expect(await sink.ledger.stored('aborted', 0)).toBeUndefined();
+    // Both connections of the pool are free again once what was sent has ended.
+    await Promise.all([1, 2].map(() => database.pool.tx((transaction) => transaction.query(sql`select pg_sleep(0)`))));
+    const prices = (await rowsOf(database)).map((row) => (row as { price: number }).price);
+    const stored = await sink.ledger.stored('aborted', 0);
+    expect([prices, stored?.outcomes.length]).toEqual(prices[0] === 2 ? [[2, 2], 2] : [[1, 1], undefined]);
+    expect(await monthly.ledger.stored('monthly aborted', 0)).toBeUndefined();
   });
 });

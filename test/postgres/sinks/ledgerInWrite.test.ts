@@ -1,5 +1,6 @@
 import { sql } from '@databases/pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { SinkError } from '../../../src/model/errors.ts';
 import type { Outcome } from '../../../src/model/outcome.ts';
 import type { Asset, Quote } from '../../../src/model/records.ts';
 import { marketDataSink } from '../../../src/postgres/sinks/marketDataSink.ts';
@@ -86,6 +87,16 @@ describe('a batch and its ledger row', () => {
     const sink = marketDataSink({ database });
     const { stored } = await sink.write(batchOf([one('A'), skipped('B', 'canceled')], 'key'), call);
     expect(stored?.map(({ status }) => status)).toEqual(['ok', 'skipped']);
+    expect(await prices()).toEqual({ A: 1 });
+    expect(await sink.ledger.stored('key', 0)).toBeUndefined();
+  });
+
+  it('leaves what failed because the database was away to whoever takes the request up again', async () => {
+    const sink = marketDataSink({ database });
+    const error = new SinkError('database_unavailable', 'cannot reach PostgreSQL', { retryable: true });
+    const away: Outcome<Asset, Quote> = { status: 'failed', input: asset('B'), stage: 'write', error };
+    const { stored } = await sink.write(batchOf([one('A'), away], 'key'), call);
+    expect(stored?.map(({ status }) => status)).toEqual(['ok', 'failed']);
     expect(await prices()).toEqual({ A: 1 });
     expect(await sink.ledger.stored('key', 0)).toBeUndefined();
   });

@@ -11,12 +11,15 @@ import { openCall } from '../support/loopbackServer.ts';
 const stock = (symbol: string): Asset => ({ symbol, assetType: 'STOCK' });
 const many = Array.from({ length: 1000 }, (_, index) => stock(`SYM${index}`));
 
-const optionsOf: Record<ProviderScenario, SimulatedOptions> = {
+const optionsOf = {
   serves: { unknownRate: 0.2, seed: 5 },
   hangs: { latencyMs: 600_000 },
   'rate-limited': { quota: { credits: 0.5, windowMs: 1000 } },
   down: { transientRate: 1 },
-};
+} satisfies Partial<Record<ProviderScenario, SimulatedOptions>>;
+
+type Scenario = keyof typeof optionsOf;
+const scenarios = Object.keys(optionsOf) as Scenario[];
 
 /** Symbols by what the seed of `serves` makes of them. */
 const answers = await simulatedQuotes(optionsOf.serves).fetch(many.slice(0, 60), openCall().call);
@@ -27,24 +30,33 @@ const dates = { startDate: '2026-01-31', endDate: '2026-03-31' };
 const closed = { [Symbol.asyncDispose]: async () => {} };
 
 const contracts: Record<string, readonly ContractCase[]> = {
-  simulatedQuotes: providerContract(async (scenario) => ({
-    provider: simulatedQuotes(optionsOf[scenario]),
-    known,
-    unknown,
-    ...closed,
-  })),
-  simulatedIndexes: providerContract(async (scenario) => ({
-    provider: simulatedIndexes(optionsOf[scenario]),
-    known: known.map(({ symbol }) => ({ symbol })),
-    unknown: { symbol: unknown.symbol },
-    ...closed,
-  })),
-  simulatedMonthly: providerContract(async (scenario) => ({
-    provider: simulatedMonthly(optionsOf[scenario]),
-    known: known.map((asset) => ({ ...asset, ...dates })),
-    unknown: { ...unknown, ...dates },
-    ...closed,
-  })),
+  simulatedQuotes: providerContract(
+    async (scenario) => ({
+      provider: simulatedQuotes(optionsOf[scenario as Scenario]),
+      known,
+      unknown,
+      ...closed,
+    }),
+    { scenarios },
+  ),
+  simulatedIndexes: providerContract(
+    async (scenario) => ({
+      provider: simulatedIndexes(optionsOf[scenario as Scenario]),
+      known: known.map(({ symbol }) => ({ symbol })),
+      unknown: { symbol: unknown.symbol },
+      ...closed,
+    }),
+    { scenarios },
+  ),
+  simulatedMonthly: providerContract(
+    async (scenario) => ({
+      provider: simulatedMonthly(optionsOf[scenario as Scenario]),
+      known: known.map((asset) => ({ ...asset, ...dates })),
+      unknown: { ...unknown, ...dates },
+      ...closed,
+    }),
+    { scenarios },
+  ),
 };
 
 describe.each(Object.keys(contracts))('%s keeps the provider contract', (name) => {

@@ -1,0 +1,63 @@
+import { creditLimiter, type CreditLimiter, type CreditQuota } from '../../index.ts';
+import { postgresQuotaStore, postgresWindow, type Database } from '../../postgres/index.ts';
+
+/** What a plan allows. */
+export interface Allowance {
+  readonly provider: string;
+  readonly apiKey: string;
+  /** The credits of a day or a month; `Infinity` where the plan has no such bound. */
+  readonly quota?: CreditQuota | undefined;
+}
+
+export interface WindowAllowance extends Allowance {
+  /** The credits of a window. */
+  readonly credits: number;
+  readonly windowMs: number;
+  /** The longest that a call takes, its wait for the database included. */
+  readonly callTimeoutMs: number;
+}
+
+export interface SpacedAllowance extends Allowance {
+  readonly callsPerSecond: number;
+}
+
+/**
+ * Keeps a window of credits. With a database all processes on the key count in it together, and a day's credits survive the
+ * process; without one, this process counts for itself.
+ */
+export function windowLimiter(allowance: WindowAllowance, database: Database | undefined): CreditLimiter {
+  const { provider, apiKey, credits, windowMs, callTimeoutMs } = allowance;
+  return creditLimiter({
+    credits,
+    windowMs,
+    callTimeoutMs,
+    quotas: quotasOf(allowance, database),
+    ...(database && { window: postgresWindow({ database, provider, apiKey, credits, windowMs }) }),
+  });
+}
+
+/** A strict window of a second would be waited through most of the time: the calls are spaced out instead. */
+export function spacedLimiter(allowance: SpacedAllowance, database: Database | undefined): CreditLimiter {
+  const minTimeMs = spacingMs(allowance.callsPerSecond);
+  return creditLimiter({ credits: Infinity, minTimeMs, quotas: quotasOf(allowance, database) });
+}
+
+/** The time between two calls; a quarter of head room is for calls that catch up with each other on their way. */
+export function spacingMs(callsPerSecond: number): number {
+  return Math.ceil(1250 / callsPerSecond);
+}
+
+/** Frankfurter has no quota and asks for moderation. */
+export function politeLimiter(): CreditLimiter {
+  return creditLimiter({ credits: 60, maxConcurrent: 2 });
+}
+
+/** Recorded and simulated providers have no quota. */
+export function unlimited(): CreditLimiter {
+  return creditLimiter({ credits: Infinity });
+}
+
+function quotasOf({ provider, apiKey, quota }: Allowance, database: Database | undefined): readonly CreditQuota[] {
+  if (quota === undefined || quota.credits === Infinity) return [];
+  return [{ ...quota, ...(database && { store: postgresQuotaStore({ database, provider, apiKey }) }) }];
+}

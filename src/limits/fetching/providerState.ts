@@ -1,0 +1,98 @@
+import type { PipelineError } from '../../model/errors.ts';
+import type { Fetched, ProviderHealth } from '../../model/ports.ts';
+import { CircuitBreaker } from './circuitBreaker.ts';
+import { DeadSymbols } from './deadSymbols.ts';
+import { outcomeOf } from './results.ts';
+import { RetryBudget } from './retryBudget.ts';
+import { SharedCalls, type Receiver } from './sharedCalls.ts';
+
+/** A quota of which nobody says when it comes back is asked for again after this. */
+const unknownQuotaMs = 60_000;
+
+export interface ProviderStateSettings {
+  readonly now: () => number;
+  readonly retryShare: number;
+  readonly circuitFailures: number;
+  readonly circuitOpenMs: number;
+  readonly deadSymbolMs: number;
+}
+
+/** A batch on its way. */
+export interface Run<I, T> extends Receiver<I, T> {
+  /** Nothing more is asked for. */
+  end(ending: Fetched<T>): void;
+}
+
+/** What holds for every call of a verdict: no more of them. */
+interface Verdict<T> {
+  readonly error: PipelineError;
+  readonly ending: Fetched<T>;
+  /** Until when, by `performance.now()`. */
+  readonly until: number;
+}
+
+/** What all batches on one fetcher know of its provider, so that what one of them learned the others need not pay for. */
+export class ProviderState<I, T> {
+  readonly breaker: CircuitBreaker;
+  readonly budget: RetryBudget;
+  readonly dead: DeadSymbols;
+  readonly calls = new SharedCalls<I, T>();
+  readonly #name: string;
+  readonly #now: () => number;
+  readonly #runs = new Set<Run<I, T>>();
+  #verdict: Verdict<T> | undefined;
+
+  constructor(name: string, settings: ProviderStateSettings) {
+    const { now, retryShare, circuitFailures, circuitOpenMs, deadSymbolMs } = settings;
+    this.#name = name;
+    this.#now = now;
+    this.breaker = new CircuitBreaker({ provider: name, failures: circuitFailures, openMs: circuitOpenMs });
+    this.budget = new RetryBudget(retryShare);
+    this.dead = new DeadSymbols(deadSymbolMs);
+  }
+
+  /** What becomes of every input while the provider is not to be asked. */
+  get ending(): Fetched<T> | undefined {
+    return this.#standing()?.ending;
+  }
+
+  enter(run: Run<I, T>): void {
+    this.#runs.add(run);
+    this.calls.enter(run);
+  }
+
+  exit(run: Run<I, T>): void {
+    this.#runs.delete(run);
+    this.calls.exit(run);
+  }
+
+  /** The provider said what holds for every call: unauthorized, for good, or that the quota is gone, until it comes back. */
+  end(error: PipelineError): void {
+    const forMs = error.code === 'unauthorized' ? Infinity : (error.retryAfterMs ?? unknownQuotaMs);
+    const verdict = { error, ending: outcomeOf<T>(error, this.#now()), until: performance.now() + forMs };
+    if (this.#standing()?.error.code !== 'unauthorized') this.#verdict = verdict;
+    for (const run of [...this.#runs]) run.end(verdict.ending);
+  }
+
+  health(): ProviderHealth {
+    const provider = this.#name;
+    const verdict = this.#standing();
+    if (verdict !== undefined) {
+      const { error, until } = verdict;
+      return error.code === 'unauthorized'
+        ? { provider, state: 'refused', error }
+        : { provider, state: 'exhausted', error, until: this.#dateIn(until - performance.now()) };
+    }
+    if (!this.breaker.isDown) return { provider, state: 'up' };
+    return { provider, state: 'down', error: this.breaker.error, until: this.#dateIn(this.breaker.trialInMs) };
+  }
+
+  #standing(): Verdict<T> | undefined {
+    if (this.#verdict !== undefined && this.#verdict.until <= performance.now()) this.#verdict = undefined;
+    return this.#verdict;
+  }
+
+  #dateIn(ms: number): Date {
+    return new Date(this.#now() + ms);
+  }
+}

@@ -1,0 +1,159 @@
+import { PipelineError } from '../../model/errors.ts';
+import type { FetchCall, Grant, Limiter, Provider } from '../../model/ports.ts';
+import type { AbortListeners } from '../abortListeners.ts';
+import { mostAtOnce } from '../estimate.ts';
+import { asProviderError } from '../retryPolicy.ts';
+import { settleWaiting } from './askSettle.ts';
+import { callProvider } from './callProvider.ts';
+import type { Entry, InputQueue } from './inputQueue.ts';
+import type { ProviderState } from './providerState.ts';
+import type { Results } from './results.ts';
+import type { Receiver, SharedCall } from './sharedCalls.ts';
+
+/** After a shorter wait nobody else can have fetched much, and asking would cost a query. */
+const settleAfterMs = 1_000;
+
+export interface BatchSettings<I, T> {
+  readonly provider: Provider<I, T>;
+  readonly limiter: Limiter;
+  /** What all batches share. */
+  readonly state: ProviderState<I, T>;
+  readonly aborts: AbortListeners;
+  readonly keyOf: (input: I) => string;
+  readonly timeoutMs: number;
+  readonly maxRetries: number;
+  readonly outageMs: number;
+  readonly deadlineMs: number;
+  readonly random: () => number;
+  readonly now: () => number;
+}
+
+/** A batch, as its turns see it. */
+export interface BatchInTurn<I, T> {
+  readonly settings: BatchSettings<I, T>;
+  readonly call: FetchCall<I, T>;
+  readonly queue: InputQueue<I>;
+  readonly results: Results<T>;
+  /** Who gets what the call brings. */
+  readonly receiver: Receiver<I, T>;
+  /** Ends the wait for credits. */
+  readonly signal: AbortSignal;
+  /** Settles what need not be fetched, and returns the rest. */
+  missing(entries: readonly Entry<I>[]): readonly Entry<I>[];
+  /** Calls one of the caller's functions. */
+  tell(callback: () => void): void;
+  /** What the credits are used for is decided: the next turn may begin, while the call is on its way. */
+  onDecided(): void;
+}
+
+/** One wait for credits, and the call that they pay for. */
+export class Turn<I, T> {
+  readonly #batch: BatchInTurn<I, T>;
+  #entries: readonly Entry<I>[] = [];
+  #call: SharedCall<I, T> | undefined;
+  /** Whether it is decided what its credits are used for; it never is when no call comes about. */
+  isDecided = false;
+
+  constructor(batch: BatchInTurn<I, T>) {
+    this.#batch = batch;
+  }
+
+  /** Resolves, once the call has brought what it brings, with the error for which it never came about. */
+  async take(): Promise<PipelineError | undefined> {
+    const { settings, signal } = this.#batch;
+    try {
+      const want = this.#want();
+      announceWait(this.#batch, want);
+      const askedAt = performance.now();
+      const serve = (grant: Grant): Promise<void> => this.#serve(grant, performance.now() - askedAt);
+      await settings.limiter.run(want, serve, { signal });
+    } catch (error) {
+      return this.#fail(asProviderError(settings.provider.name, error));
+    }
+    return undefined;
+  }
+
+  async #serve(grant: Grant, waitedMs: number): Promise<void> {
+    const { settings, call, queue, results, receiver, signal } = this.#batch;
+    const { state } = settings;
+    if (waitedMs >= settleAfterMs && call.settle !== undefined) {
+      await settleWaiting(call, queue, results, { ...settings, signal });
+    }
+    this.#entries = state.breaker.isDown ? [] : this.#takeEntries(grant.credits);
+    const credits = this.#entries.length === 0 ? 0 : this.#cost(this.#entries);
+    if (credits < grant.credits) grant.release(grant.credits - credits);
+    if (this.#entries.length === 0) {
+      this.#decide();
+      return;
+    }
+    this.#call = state.calls.start(receiver, this.#entries);
+    const answer = this.#send(this.#call, credits, grant);
+    this.#decide();
+    const refusal = this.#call.bring(await answer);
+    if (refusal !== undefined) throw refusal; // pauses the limiter
+  }
+
+  #decide(): void {
+    this.isDecided = true;
+    this.#batch.onDecided();
+  }
+
+  #want() {
+    const { settings, call, queue } = this.#batch;
+    const { lane, request, batch } = call;
+    const credits = this.#cost(queue.waiting(settings.provider.maxBatchSize));
+    return { credits, min: this.#cost(queue.waiting(1)), lane, request, batch };
+  }
+
+  #cost(entries: readonly Entry<I>[]): number {
+    return costOf(this.#batch.settings.provider, entries);
+  }
+
+  #takeEntries(credits: number): readonly Entry<I>[] {
+    const { settings, queue } = this.#batch;
+    return this.#batch.missing(queue.take(settings.provider.maxBatchSize, credits, (run) => this.#cost(run)));
+  }
+
+  async #send(call: SharedCall<I, T>, credits: number, grant: Grant): Promise<readonly (T | PipelineError)[]> {
+    const { settings } = this.#batch;
+    const { provider, state } = settings;
+    const inputs = call.entries.map(({ input }) => input);
+    const made = { provider: provider.name, inputs: inputs.length, credits };
+    const startedAt = performance.now();
+    const admitted = state.breaker.admit();
+    state.budget.countRequest();
+    let failure: PipelineError | undefined;
+    try {
+      return await callProvider(provider, inputs, { ...settings, signal: call.signal, grant });
+    } catch (error) {
+      failure = PipelineError.from(error);
+      throw error;
+    } finally {
+      admitted?.end(failure);
+      const durationMs = performance.now() - startedAt;
+      this.#batch.tell(() => this.#batch.call.onCall?.({ ...made, durationMs, result: failure?.code ?? 'ok' }));
+    }
+  }
+
+  #fail(error: PipelineError): PipelineError | undefined {
+    if (this.#call !== undefined) this.#call.fail(error);
+    else if (this.#entries.length > 0) this.#batch.results.put(this.#entries, { status: 'failed', error });
+    else return error;
+    return undefined;
+  }
+}
+
+export function costOf<I>(provider: Provider<I, unknown>, entries: readonly Entry<I>[]): number {
+  return provider.cost(entries.map(({ input }) => input));
+}
+
+/** Says that the batch waits for credits, if it does. */
+export function announceWait<I, T>(
+  { settings, call, tell }: Pick<BatchInTurn<I, T>, 'settings' | 'call' | 'tell'>,
+  { credits, min }: { readonly credits: number; readonly min: number },
+): void {
+  const { limiter, now } = settings;
+  const until = limiter.forecast(min, call.lane);
+  const most = mostAtOnce(limiter.windows?.(call.lane) ?? []);
+  if (until.getTime() > now()) tell(() => call.onWait?.(until, Math.min(credits, most)));
+}
