@@ -11,7 +11,7 @@ export default defineConfig({
     // Tests and examples import the package by its name, and get the source.
     alias: [
       { find: /^fintrack-pipelines$/, replacement: here('src/index.ts') },
-      { find: /^fintrack-pipelines\/(postgres|metrics|testing)$/, replacement: here('src/$1/index.ts') },
+      { find: /^fintrack-pipelines\/(postgres|kafka|metrics|testing)$/, replacement: here('src/$1/index.ts') },
     ],
   },
   test: {

@@ -59,7 +59,8 @@ export { readJson } from './providers/http/readJson.ts';
 export { classifyAnswer, refusalError, type Refusal } from './providers/http/refusal.ts';
 export { requestText, type TextRequest, type TextResponse } from './providers/http/requestText.ts';
 
-// In memory: bus, sink and ledger.
+// In memory: broker, bus, sink and ledger.
+export { memoryBroker, type MemoryBroker, type MemoryBrokerOptions } from './memory/memoryBroker.ts';
 export { memoryBus, type MemoryBus, type MemoryBusOptions } from './memory/memoryBus.ts';
 export { memoryLedger, type LedgerBatch, type MemoryLedger, type MemoryLedgerOptions } from './memory/memoryLedger.ts';
 export { memorySink, type MemorySink, type MemorySinkOptions } from './memory/memorySink.ts';
@@ -72,6 +73,8 @@ export { fitsNumeric, isDecimal, parseDecimal } from './model/decimal.ts';
 export type * from './model/delivery.ts';
 export type * from './model/ports.ts';
 export type * from './model/quotaPorts.ts';
+export type * from './model/recordPorts.ts';
+export { announcedSpan } from './model/announcedBitmap.ts';
 export type * from './model/runEvents.ts';
 export type * from './model/summary.ts';
 

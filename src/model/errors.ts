@@ -25,6 +25,9 @@ export const errorCodes = [
   'database_error',
   'database_not_ready',
   'publish_failed',
+  'broker_unavailable',
+  'broker_error',
+  'fenced',
   'canceled',
   'internal',
 ] as const;
@@ -139,5 +142,19 @@ export class PublishError extends PipelineError {
 
   constructor(message: string, options?: PipelineErrorOptions) {
     super('publish_failed', message, options);
+  }
+}
+
+/** A broker that could not be reached, or refused what it was asked for. */
+export class BrokerError extends PipelineError {
+  override readonly name = 'BrokerError';
+}
+
+/** Somebody else has taken over what this one still believed to own: whatever it wanted to write was not written. */
+export class FencedError extends PipelineError {
+  override readonly name = 'FencedError';
+
+  constructor(message: string, options?: PipelineErrorOptions) {
+    super('fenced', message, options);
   }
 }

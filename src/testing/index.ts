@@ -7,6 +7,7 @@ export {
   type ProviderUnderTest,
 } from './providerContract.ts';
 export { quotaStoreContract, type QuotaStoreUnderTest } from './quotaStoreContract.ts';
+export { recordContract, type RecordsUnderTest } from './recordContract.ts';
 export { sinkContract, type SinkUnderTest } from './sinkContract.ts';
 
 // A modelled provider, the meter of its window, and a window that limiters share.

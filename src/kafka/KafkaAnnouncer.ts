@@ -1,0 +1,134 @@
+import { Partitioners, type Admin, type Producer, type Transaction } from 'kafkajs';
+import { together } from '../flow/together.ts';
+import { decodeAnnounced, encodeAnnounced } from '../model/announcedBitmap.ts';
+import { PublishError, type PipelineError } from '../model/errors.ts';
+import type { Announcer, CommittedState, SinkRecord } from '../model/recordPorts.ts';
+import type { KafkaClient } from './kafkaClient.ts';
+import { isOfType, publishError } from './kafkaErrors.ts';
+import { inChunks, toTopicMessages } from './sinkMessages.ts';
+
+interface AnnouncerSettings {
+  readonly topic: string;
+  readonly partition: number;
+  readonly group: string;
+  readonly transactionTimeoutMs: number;
+  readonly onClosed: () => void;
+}
+
+interface Announcement {
+  readonly records: readonly SinkRecord[];
+  readonly next: CommittedState;
+}
+
+/** How often, and after how long, an offset is offered again while the broker finishes the transaction before. */
+const busy = { attempts: 100, pauseMs: 10 };
+
+/** A transactional producer for the offset of one partition. */
+export class KafkaAnnouncer implements Announcer {
+  readonly #client: KafkaClient;
+  readonly #settings: AnnouncerSettings;
+  readonly #producer: Producer;
+  readonly #commitTogether = together((waiting: readonly Announcement[]) => this.#commit(waiting));
+  #committed: CommittedState = { offset: 0n, announced: new Set() };
+  /** Why no further transaction is begun. */
+  #broken: PipelineError | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  constructor(client: KafkaClient, settings: AnnouncerSettings) {
+    const { topic, partition, group, transactionTimeoutMs } = settings;
+    this.#client = client;
+    this.#settings = settings;
+    this.#producer = client.kafka.producer({
+      createPartitioner: Partitioners.DefaultPartitioner,
+      transactionalId: `${group}-${topic}-${partition}`,
+      maxInFlightRequests: 1,
+      transactionTimeout: transactionTimeoutMs,
+      allowAutoTopicCreation: false,
+    });
+  }
+
+  get committed(): CommittedState {
+    return this.#committed;
+  }
+
+  /** Fences whoever was before, and only then reads how far that one got. */
+  async takeOver(admin: Admin): Promise<void> {
+    await this.#producer.connect();
+    // kafkajs has no initTransactions: the first transaction takes the next epoch, which ends what was begun in the last.
+    const transaction = await this.#producer.transaction();
+    await transaction.abort();
+    this.#committed = await this.#readCommitted(admin);
+  }
+
+  async announce(records: readonly SinkRecord[], next: CommittedState): Promise<void> {
+    encodeAnnounced(next); // refuses what cannot be committed before it could break the transaction of others
+    await this.#commitTogether({ records, next });
+  }
+
+  close(): Promise<void> {
+    this.#broken ??= new PublishError(`Kafka: ${this.#name()}: the announcer was closed`);
+    this.#closing ??= this.#disconnect();
+    return this.#closing;
+  }
+
+  async #commit(waiting: readonly Announcement[]): Promise<void> {
+    const last = waiting.at(-1);
+    if (this.#broken !== undefined) throw this.#broken;
+    if (last === undefined) return;
+    try {
+      await (this.#running = this.#transact(
+        waiting.flatMap(({ records }) => records),
+        last.next,
+      ));
+    } catch (error) {
+      this.#broken ??= publishError(this.#name(), error, this.#client.secrets);
+      void this.close();
+      throw this.#broken;
+    }
+  }
+
+  async #transact(records: readonly SinkRecord[], next: CommittedState): Promise<void> {
+    const transaction = await this.#producer.transaction();
+    // The records first: offsets as the first call after a commit are answered with CONCURRENT_TRANSACTIONS.
+    for (const chunk of inChunks(records)) {
+      await transaction.sendBatch({ topicMessages: toTopicMessages(chunk) });
+    }
+    await this.#sendOffsets(transaction, next);
+    await transaction.commit();
+  }
+
+  async #sendOffsets(transaction: Transaction, next: CommittedState): Promise<void> {
+    const { topic, partition, group } = this.#settings;
+    const offset = { partition, offset: String(next.offset), metadata: encodeAnnounced(next) };
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await transaction.sendOffsets({ consumerGroupId: group, topics: [{ topic, partitions: [offset] }] });
+        return;
+      } catch (error) {
+        if (attempt === busy.attempts || !isOfType(error, 'CONCURRENT_TRANSACTIONS')) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, busy.pauseMs));
+    }
+  }
+
+  async #readCommitted(admin: Admin): Promise<CommittedState> {
+    const { topic, partition, group } = this.#settings;
+    const [fetched] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+    const found = fetched?.partitions.find((each) => each.partition === partition);
+    if (found === undefined) throw new PublishError(`Kafka: ${this.#name()}: there is no such partition`);
+    const offset = BigInt(found.offset) < 0n ? 0n : BigInt(found.offset);
+    return { offset, announced: decodeAnnounced(offset, found.metadata) };
+  }
+
+  async #disconnect(): Promise<void> {
+    this.#settings.onClosed();
+    await this.#running.catch(() => undefined); // whoever announced is told
+    await this.#producer.disconnect().catch(() => undefined); // a broker that is gone cannot be told
+  }
+
+  #name(): string {
+    const { topic, partition, group } = this.#settings;
+    return `${topic}-${partition} of group ${group}`;
+  }
+}

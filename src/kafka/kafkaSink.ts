@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { defineOptions } from '../model/defineOptions.ts';
+import type { RecordSink } from '../model/recordPorts.ts';
+import { connectionChecks, type KafkaConnectionOptions } from './kafkaConnectionOptions.ts';
+import { kafkaClient } from './kafkaClient.ts';
+import { RecordProducer } from './RecordProducer.ts';
+
+export interface KafkaSinkOptions extends KafkaConnectionOptions {
+  /** After how long the broker aborts a transaction whose owner has gone silent, in milliseconds. Default: 10,000. */
+  transactionTimeoutMs?: number | undefined;
+}
+
+const resolveOptions = defineOptions<KafkaSinkOptions>('kafkaSink')({
+  ...connectionChecks,
+  transactionTimeoutMs: z.int().min(1_000).max(900_000).default(10_000),
+});
+
+/** Sink options with their defaults. */
+export type KafkaSinkSettings = ReturnType<typeof resolveOptions>;
+
+/**
+ * Sends records to Kafka topics, and owns offsets: see `RecordSink`. It connects when it is first used.
+ *
+ * `own` takes one transactional producer per group, topic and partition, under the id `<group>-<topic>-<partition>`: only
+ * that fences, membership of the group does not. An error names brokers, topics and groups, and never a password.
+ *
+ * @example
+ * ```ts
+ * import { kafkaSink } from 'fintrack-pipelines/kafka';
+ *
+ * const sink = kafkaSink({ brokers: ['localhost:9092'] });
+ * await sink.close(); // it never had to connect
+ * ```
+ */
+export function kafkaSink(options: KafkaSinkOptions): RecordSink {
+  const settings = resolveOptions(options);
+  return new RecordProducer(kafkaClient(settings), settings);
+}

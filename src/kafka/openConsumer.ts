@@ -1,0 +1,71 @@
+import type { Consumer, EachBatchPayload } from 'kafkajs';
+import type { TopicPartition } from '../model/recordPorts.ts';
+import type { KafkaClient } from './kafkaClient.ts';
+import type { KafkaSourceSettings } from './kafkaSource.ts';
+
+/** What a consumer of kafkajs tells of its life. */
+export interface ConsumerEvents {
+  /** Before it joins. */
+  onOpened(consumer: Consumer): void;
+  onJoined(memberId: string, partitions: readonly TopicPartition[]): void;
+  onBatch(payload: EachBatchPayload): void;
+  /** It has ended, and will do nothing any more; not called for what `openConsumer` rejects with. */
+  onCrash(error: unknown): void;
+}
+
+/** A consumer that has joined its group. Rejects, with nothing left open, when it did not come to that. */
+export async function openConsumer(
+  { kafka }: KafkaClient,
+  settings: KafkaSourceSettings,
+  events: ConsumerEvents,
+): Promise<void> {
+  const { groupId, topics, sessionTimeoutMs } = settings;
+  const consumer = kafka.consumer({
+    groupId,
+    sessionTimeout: sessionTimeoutMs,
+    rebalanceTimeout: settings.rebalanceTimeoutMs,
+    heartbeatInterval: settings.heartbeatIntervalMs ?? Math.min(3_000, Math.ceil(sessionTimeoutMs / 10)),
+    // disconnect() waits for the fetch that is open, by default up to 5 s.
+    maxWaitTimeInMs: settings.maxWaitMs,
+    maxBytesPerPartition: settings.maxBytesPerPartition,
+    allowAutoTopicCreation: false,
+    // Some crashes it restarts from and others not (consumer/index.js: onCrash). One way is enough: ours.
+    retry: { initialRetryTime: 100, retries: 4, restartOnFailure: () => Promise.resolve(false) },
+  });
+  try {
+    await consumer.connect();
+    await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+    events.onOpened(consumer);
+    await joinGroup(consumer, events);
+  } catch (error) {
+    await consumer.disconnect().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** `consumer.run` resolves also when joining has failed: only the events tell. */
+function joinGroup(consumer: Consumer, events: ConsumerEvents): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let hasJoined = false;
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      hasJoined = true;
+      events.onJoined(payload.memberId, placesOf(payload.memberAssignment));
+      resolve();
+    });
+    consumer.on(consumer.events.CRASH, ({ payload }) => {
+      if (hasJoined) events.onCrash(payload.error);
+      else reject(payload.error);
+    });
+    const eachBatch = (payload: EachBatchPayload): Promise<void> => {
+      events.onBatch(payload);
+      return Promise.resolve();
+    };
+    consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch }).catch(reject);
+  });
+}
+
+function placesOf(memberAssignment: Readonly<Record<string, number[]>>): TopicPartition[] {
+  return Object.entries(memberAssignment).flatMap(([topic, partitions]) =>
+    partitions.map((partition) => ({ topic, partition })),
+  );
+}

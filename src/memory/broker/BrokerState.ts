@@ -1,0 +1,152 @@
+import { keyOf } from '../../model/assignment.ts';
+import { BrokerError, PublishError } from '../../model/errors.ts';
+import type { SinkRecord, SourceRecord, TopicPartition } from '../../model/recordPorts.ts';
+
+/** An offset as a broker stores it. */
+export interface CommittedOffset {
+  readonly offset: bigint;
+  readonly metadata: string | null;
+}
+
+/** What the broker wants from a member of a group. */
+export interface Member {
+  readonly topics: readonly string[];
+  /** The partitions that are its own from now on. */
+  assign(partitions: readonly TopicPartition[]): void;
+  /** There may be something new to read. */
+  wake(): void;
+}
+
+interface Group {
+  readonly members: Set<Member>;
+  readonly offsets: Map<string, CommittedOffset>;
+  /** How often it was shared out. */
+  generation: number;
+}
+
+/** Topics, groups, and who may write under which transactional id. */
+export class BrokerState {
+  readonly #now: () => number;
+  readonly #partitions = new Map<string, number>();
+  readonly #records = new Map<string, SourceRecord[]>();
+  readonly #groups = new Map<string, Group>();
+  readonly #epochs = new Map<string, number>();
+  #sent = 0;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  createTopic(topic: string, partitions: number): void {
+    if (this.#partitions.has(topic)) return;
+    this.#partitions.set(topic, partitions);
+    for (const place of this.partitionsOf(topic)) this.#records.set(keyOf(place), []);
+  }
+
+  partitionsOf(topic: string): TopicPartition[] {
+    const partitions = this.#partitions.get(topic);
+    if (partitions === undefined) throw new BrokerError('broker_error', `memory: there is no topic ${topic}`);
+    return Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
+  }
+
+  recordsOf(place: TopicPartition): readonly SourceRecord[] {
+    return this.#records.get(keyOf(place)) ?? [];
+  }
+
+  /** Stores all of the records, or throws and stores none. */
+  append(records: readonly SinkRecord[]): void {
+    const placed = records.map((record) => ({ record, list: this.#listFor(record) }));
+    for (const { record, list } of placed) list.records.push(this.#stored(record, list.place, list.records.length));
+    for (const { members } of this.#groups.values()) for (const member of members) member.wake();
+  }
+
+  join(groupId: string, member: Member): void {
+    for (const topic of member.topics) this.partitionsOf(topic); // refuses a topic that is not there
+    const group = this.#group(groupId);
+    group.members.add(member);
+    this.#share(group);
+  }
+
+  leave(groupId: string, member: Member): void {
+    const group = this.#group(groupId);
+    if (group.members.delete(member)) this.#share(group);
+  }
+
+  committed(groupId: string, place: TopicPartition): CommittedOffset | undefined {
+    return this.#group(groupId).offsets.get(keyOf(place));
+  }
+
+  commit(groupId: string, place: TopicPartition, committed: CommittedOffset): void {
+    this.#group(groupId).offsets.set(keyOf(place), committed);
+  }
+
+  /** Takes a transactional id over: the answer is the epoch that `isOwner` takes for the current one. */
+  fence(transactionalId: string): number {
+    const epoch = (this.#epochs.get(transactionalId) ?? 0) + 1;
+    this.#epochs.set(transactionalId, epoch);
+    return epoch;
+  }
+
+  isOwner(transactionalId: string, epoch: number): boolean {
+    return this.#epochs.get(transactionalId) === epoch;
+  }
+
+  /** Deals the partitions out in turn; those of one topic go to its readers only. */
+  #share(group: Group): void {
+    const { members } = group;
+    const generation = ++group.generation;
+    const shares = new Map([...members].map((member) => [member, new Array<TopicPartition>()]));
+    let turn = 0;
+    for (const topic of new Set([...members].flatMap((member) => member.topics))) {
+      const readers = [...members].filter((member) => member.topics.includes(topic));
+      for (const place of this.partitionsOf(topic)) {
+        const reader = readers[turn++ % readers.length];
+        if (reader !== undefined) shares.get(reader)?.push(place);
+      }
+    }
+    for (const [member, share] of shares) {
+      // A member that is told may leave, and the group was shared out anew meanwhile.
+      if (group.generation === generation) member.assign(share);
+    }
+  }
+
+  #group(groupId: string): Group {
+    const group = this.#groups.get(groupId) ?? { members: new Set(), offsets: new Map(), generation: 0 };
+    this.#groups.set(groupId, group);
+    return group;
+  }
+
+  #listFor({ topic, partition, key }: SinkRecord): {
+    readonly place: TopicPartition;
+    readonly records: SourceRecord[];
+  } {
+    const partitions = this.#partitions.get(topic);
+    const chosen = partition ?? partitionFor(key, partitions ?? 1, this.#sent++);
+    const place = { topic, partition: chosen };
+    const records = this.#records.get(keyOf(place));
+    if (records === undefined) throw new PublishError(`memory: there is no partition ${topic}-${chosen}`);
+    return { place, records };
+  }
+
+  #stored(record: SinkRecord, place: TopicPartition, offset: number): SourceRecord {
+    const { key, value, headers = [], timestampMs = this.#now() } = record;
+    return {
+      ...place,
+      offset: BigInt(offset),
+      timestampMs,
+      key: bytesOf(key ?? null),
+      value: bytesOf(value),
+      headers: headers.map((header) => ({ name: header.name, value: Buffer.from(header.value) })),
+    };
+  }
+}
+
+/** Equal keys go to the same partition, records without one in turn. */
+function partitionFor(key: Uint8Array | string | null | undefined, partitions: number, turn: number): number {
+  if (key === null || key === undefined) return turn % partitions;
+  return Buffer.from(key).reduce((hash, byte) => (hash * 31 + byte) % 1_000_003, 7) % partitions;
+}
+
+function bytesOf(content: Uint8Array | string | null): Uint8Array | null {
+  return content === null ? null : Buffer.from(content);
+}

@@ -1,0 +1,146 @@
+import { Assignment, type Revocation } from '../../model/assignment.ts';
+import { BrokerError, FencedError, PipelineError } from '../../model/errors.ts';
+import type { RecordHandlers, RecordPosition, RecordSource, TopicPartition } from '../../model/recordPorts.ts';
+import type { BrokerState, Member } from './BrokerState.ts';
+
+/** A member of a group of the memory broker. */
+export class MemoryRecordSource implements RecordSource {
+  readonly #state: BrokerState;
+  readonly #groupId: string;
+  readonly #member: Member;
+  readonly #assignment = new Assignment();
+  /** Where each partition that was assigned goes on. */
+  readonly #positions = new Map<TopicPartition, number>();
+  #handlers: RecordHandlers | undefined;
+  #isReading = false;
+  #isStopped = false;
+
+  constructor(state: BrokerState, groupId: string, topics: readonly string[]) {
+    this.#state = state;
+    this.#groupId = groupId;
+    this.#member = {
+      topics,
+      assign: (partitions) => this.#assign(partitions),
+      wake: () => this.#wake(),
+    };
+  }
+
+  get joined(): boolean {
+    return this.#handlers !== undefined;
+  }
+
+  async run(handlers: RecordHandlers): Promise<void> {
+    if (this.#handlers !== undefined || this.#isStopped)
+      throw new BrokerError('broker_error', 'memory: the source was run');
+    await Promise.resolve();
+    this.#handlers = handlers;
+    try {
+      this.#state.join(this.#groupId, this.#member);
+    } catch (error) {
+      this.#handlers = undefined;
+      throw error;
+    }
+  }
+
+  async commit({ topic, partition, offset }: RecordPosition, epoch: number): Promise<void> {
+    await Promise.resolve();
+    if (this.#handlers === undefined) throw new FencedError(`memory: ${topic}-${partition} is no longer this source's`);
+    this.#assignment.demand({ topic, partition }, epoch);
+    if (!this.#assignment.advances({ topic, partition }, offset + 1n)) return;
+    this.#assignment.advance({ topic, partition }, offset + 1n);
+    this.#state.commit(this.#groupId, { topic, partition }, { offset: offset + 1n, metadata: null });
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.#assignment.setPaused(partitions, true);
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.#assignment.setPaused(partitions, false);
+    this.#wake();
+  }
+
+  rewind(position: RecordPosition): void {
+    if (!this.#assignment.rewind(position)) return;
+    for (const place of this.#positions.keys()) {
+      if (place.topic === position.topic && place.partition === position.partition) {
+        this.#positions.set(place, Number(position.offset));
+      }
+    }
+    this.#wake();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#revoke(this.#assignment.leave());
+    this.#handlers = undefined;
+    this.#state.leave(this.#groupId, this.#member);
+    await Promise.resolve();
+  }
+
+  /** Ends without a word. */
+  crash(): void {
+    this.#isStopped = true;
+    this.#handlers = undefined;
+    this.#state.leave(this.#groupId, this.#member);
+  }
+
+  #assign(partitions: readonly TopicPartition[]): void {
+    const change = this.#assignment.join(partitions, { kept: true });
+    for (const place of this.#positions.keys()) {
+      if (!partitions.some((each) => isSame(each, place)) || change.assigned.some((each) => isSame(each, place))) {
+        this.#positions.delete(place);
+      }
+    }
+    for (const place of change.assigned) {
+      this.#positions.set(place, Number(this.#state.committed(this.#groupId, place)?.offset ?? 0n));
+    }
+    this.#revoke(change.revoked);
+    this.#tell((handlers) => handlers.onAssigned(change.epoch, change.assigned));
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    queueMicrotask(() => {
+      this.#isReading = false;
+      for (const place of this.#positions.keys()) this.#readPartition(place);
+    });
+  }
+
+  /** Hands out what there is, until the partition is paused, rewound or gone. */
+  #readPartition(place: TopicPartition): void {
+    const records = this.#state.recordsOf(place);
+    for (;;) {
+      const position = this.#positions.get(place);
+      const record = position === undefined ? undefined : records[position];
+      if (position === undefined || record === undefined) return;
+      if (this.#handlers === undefined || this.#assignment.isPaused(place)) return;
+      this.#positions.set(place, position + 1);
+      const epoch = this.#assignment.accept(record);
+      if (epoch !== undefined) this.#tell((handlers) => handlers.onRecord(record, epoch));
+    }
+  }
+
+  #revoke(revocations: readonly Revocation[]): void {
+    for (const { epoch, partitions } of revocations) this.#tell((handlers) => handlers.onRevoked(epoch, partitions));
+  }
+
+  #tell(call: (handlers: RecordHandlers) => void): void {
+    const handlers = this.#handlers;
+    if (handlers === undefined) return;
+    try {
+      call(handlers);
+    } catch (error) {
+      this.#handlers = undefined;
+      void this.stop();
+      handlers.onFatal(PipelineError.from(error));
+    }
+  }
+}
+
+function isSame(one: TopicPartition, other: TopicPartition): boolean {
+  return one.topic === other.topic && one.partition === other.partition;
+}

@@ -1,0 +1,69 @@
+import type { RecordSink, RecordSource, SourceRecord } from '../model/recordPorts.ts';
+import type { ContractCase } from './providerContract.ts';
+import { announcerCases } from './recordCases/announcerCases.ts';
+import { groupCases } from './recordCases/groupCases.ts';
+import { RecordBench } from './recordCases/RecordBench.ts';
+import { sourceCases } from './recordCases/sourceCases.ts';
+
+/** A broker, and how to reach it with the adapter under test. */
+export interface RecordsUnderTest extends AsyncDisposable {
+  /** Creates an empty topic, and answers its name. */
+  createTopic(partitions: number): Promise<string>;
+  /** A new member of the group, which is missed soon when it is gone: a session of a second or two. */
+  source(groupId: string, topics: readonly string[]): RecordSource;
+  sink(): RecordSink;
+  /** The records of a topic as a reader of committed records sees them. */
+  records(topic: string): Promise<readonly SourceRecord[]>;
+  /** Ends the source as a killed process ends: without a word to the broker. */
+  crash(source: RecordSource): void;
+}
+
+/**
+ * The cases that every pair of a `RecordSource` and a `RecordSink` has to pass, as data for any test runner. Each uses topics
+ * and groups of its own, and closes its sources and sinks; `open` may hand out the same broker again and again. A case waits
+ * for what has to come, up to 20 s, and may take as long as a session.
+ *
+ * @example
+ * ```ts
+ * import { memoryBroker } from 'fintrack-pipelines';
+ * import { recordContract } from 'fintrack-pipelines/testing';
+ *
+ * const open = async () => {
+ *   const broker = memoryBroker();
+ *   let topics = 0;
+ *   return {
+ *     createTopic: async (partitions: number) => {
+ *       const topic = `topic-${++topics}`;
+ *       broker.createTopic(topic, partitions);
+ *       return topic;
+ *     },
+ *     source: (groupId: string, names: readonly string[]) => broker.source({ groupId, topics: names }),
+ *     sink: broker.sink,
+ *     records: async (topic: string) => broker.records(topic),
+ *     crash: broker.crash,
+ *     [Symbol.asyncDispose]: async () => {},
+ *   };
+ * };
+ * const cases = recordContract(open);
+ *
+ * // With vitest: for (const { name, run } of cases) it(name, run);
+ * for (const { run } of cases) await run();
+ * console.log(cases[0]?.name);
+ * // hands out every record as it was sent, in order
+ * ```
+ */
+export function recordContract(open: () => Promise<RecordsUnderTest>): readonly ContractCase[] {
+  return [...sourceCases(), ...groupCases(), ...announcerCases()].map(({ name, check }) => ({
+    name,
+    run: async () => {
+      const opened = await open();
+      const bench = new RecordBench(opened);
+      try {
+        await check(bench);
+      } finally {
+        await bench.close();
+        await opened[Symbol.asyncDispose]();
+      }
+    },
+  }));
+}

@@ -1,0 +1,24 @@
+import { describe, it } from 'vitest';
+import { memoryBroker } from '../../src/memory/memoryBroker.ts';
+import { recordContract, type RecordsUnderTest } from '../../src/testing/recordContract.ts';
+
+async function open(): Promise<RecordsUnderTest> {
+  const broker = memoryBroker();
+  let topics = 0;
+  return {
+    createTopic: async (partitions) => {
+      topics += 1;
+      broker.createTopic(`topic-${String(topics)}`, partitions);
+      return `topic-${String(topics)}`;
+    },
+    source: (groupId, names) => broker.source({ groupId, topics: names }),
+    sink: () => broker.sink(),
+    records: async (topic) => broker.records(topic),
+    crash: (source) => broker.crash(source),
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+describe('the broker in memory keeps the contract: it', () => {
+  for (const { name, run } of recordContract(open)) it(name, run);
+});
