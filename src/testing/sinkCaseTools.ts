@@ -55,12 +55,6 @@ export function kindOf(outcome: Outcomes<unknown, unknown>[number]): string {
   return outcome.status === 'skipped' ? `skipped ${outcome.reason}` : outcome.status;
 }
 
-/** Whether a deadline is final is the sink's to say. */
-export function pendingOr(batch: Batch<unknown, unknown>, position: number) {
-  return (kind: string, index: number): string =>
-    index === position && batch.outcomes[index]?.status === 'pending' ? 'pending' : kind;
-}
-
 export function isConflict(error: unknown): boolean {
   return PipelineError.isInstance(error) && error.code === 'request_conflict';
 }

@@ -19,7 +19,7 @@ export interface StoredBatch<I, T> {
   readonly index: number;
   readonly outcomes: readonly Outcome<I, T>[];
   readonly written: WriteCounts;
-  /** It was ended by the quota: what was skipped is still to be tried. */
+  /** It was ended by the quota or a deadline: what was skipped is still to be tried. */
   readonly resumable: boolean;
 }
 
@@ -29,9 +29,9 @@ interface BatchRow extends WriteCounts {
   readonly resumable: boolean;
 }
 
-/** Whether an outcome of a stored batch is tried again when its request is. */
+/** Whether an outcome of a stored batch is tried again when its request is: what was never tried, not what failed. */
 export function isResumable(outcome: Outcome<unknown, unknown>): boolean {
-  return outcome.status === 'skipped' && outcome.reason === 'quota';
+  return outcome.status === 'skipped';
 }
 
 /** A whole row of the ledger but for its counts: the parameters of `recordEntry`, in their order. */

@@ -31,7 +31,7 @@ export const createLedger = (ownSchema: string): SQLQuery => {
       fresh integer not null default 0,
       failed integer not null default 0,
       skipped integer not null default 0,
-      -- Ended by the quota: what was skipped is tried again when the request is.
+      -- Ended by the quota or a deadline: what was skipped is tried again when the request is.
       resumable boolean not null default false,
       inserted integer not null default 0,
       updated integer not null default 0,

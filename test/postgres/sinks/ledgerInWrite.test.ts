@@ -125,11 +125,11 @@ describe('a batch and its ledger row', () => {
     expect(stored.written).toEqual({ inserted: 3, updated: 0, unchanged: 0, transactions: 3 });
   });
 
-  it('keeps what a deadline ended as it is', async () => {
+  it('tries again what a deadline ended', async () => {
     const sink = marketDataSink({ database });
     await sink.write(batchOf([skipped('A', 'deadline')], 'key'), call);
     const { stored } = await sink.write(batchOf([one('A')], 'key'), call);
-    expect(stored?.map(({ status }) => status)).toEqual(['skipped']);
-    expect(await prices()).toEqual({});
+    expect(stored?.map(({ status }) => status)).toEqual(['ok']);
+    expect(await prices()).toEqual({ A: 1 });
   });
 });
