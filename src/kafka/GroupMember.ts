@@ -3,7 +3,7 @@ import { Assignment, type Revocation } from '../model/assignment.ts';
 import { BrokerError, FencedError, PipelineError } from '../model/errors.ts';
 import type { RecordHandlers, RecordPosition, RecordSource, TopicPartition } from '../model/recordPorts.ts';
 import type { KafkaClient } from './kafkaClient.ts';
-import { brokerError, isHopeless, isRebalancing } from './kafkaErrors.ts';
+import { brokerError, isHopeless, isRebalancing, isStartingUp } from './kafkaErrors.ts';
 import type { KafkaSourceSettings } from './kafkaSource.ts';
 import { openConsumer, type ConsumerEvents } from './openConsumer.ts';
 import { toSourceRecord } from './sourceRecord.ts';
@@ -40,7 +40,7 @@ export class GroupMember implements RecordSource {
       throw new BrokerError('broker_error', 'Kafka: the source was run');
     this.#handlers = handlers;
     try {
-      const opening = this.#open();
+      const opening = this.#openFirst();
       this.#opening = opening.catch(() => undefined);
       await opening;
     } catch (error) {
@@ -91,6 +91,20 @@ export class GroupMember implements RecordSource {
 
   #isStopped(): boolean {
     return this.#stopping !== undefined;
+  }
+
+  /** A broker that has just started may take seconds to know its groups, which is more than kafkajs waits for it. */
+  async #openFirst(): Promise<void> {
+    for (let delayMs = 100; ; delayMs *= 2) {
+      try {
+        await this.#open();
+        return;
+      } catch (error) {
+        if (!isStartingUp(error) || this.#isStopped()) throw error;
+        this.#interrupted(this.#error('joining the group', error), error);
+      }
+      await this.#joins.within(Math.min(delayMs, this.#settings.maxRejoinDelayMs)).done;
+    }
   }
 
   async #open(): Promise<void> {

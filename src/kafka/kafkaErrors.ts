@@ -14,6 +14,7 @@ const rebalancing = new Set([
   'UNKNOWN_MEMBER_ID',
   'NOT_COORDINATOR_FOR_GROUP',
 ]);
+const startingUp = new Set(['GROUP_LOAD_IN_PROGRESS', 'GROUP_COORDINATOR_NOT_AVAILABLE']);
 const hopeless = /AUTHORIZATION_FAILED$|^SASL_AUTHENTICATION_FAILED$|^UNSUPPORTED_/;
 
 /** Whether the broker says that somebody else has the transactional id. */
@@ -24,6 +25,11 @@ export function isFencing(error: unknown): boolean {
 /** Whether the group is being shared out anew, so that the same may succeed afterwards. */
 export function isRebalancing(error: unknown): boolean {
   return chainOf(error).some(({ type }) => type !== undefined && rebalancing.has(type));
+}
+
+/** Whether the broker is there, but does not lead the group yet: mostly it has just started. */
+export function isStartingUp(error: unknown): boolean {
+  return chainOf(error).some(({ type }) => type !== undefined && startingUp.has(type));
 }
 
 /** Whether an error is the broker's, of that code. */
