@@ -68,8 +68,8 @@ export interface RecordSource {
   /** Whether it is a member of its group at this moment; for readiness checks. */
   readonly joined: boolean;
   /**
-   * Joins the group; resolves once it has joined for the first time. Rejects when that fails, with nothing left open, and
-   * may then be called again. Starts at the committed offset, or at the oldest record where none is.
+   * Joins the group; resolves once it has joined for the first time. Waits for a broker that is still starting up. Rejects
+   * when joining fails for another reason, with nothing left open, and may then be called again. Starts at the committed offset, or at the oldest record where none is.
    */
   run(handlers: RecordHandlers): Promise<void>;
   /**
