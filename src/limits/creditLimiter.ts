@@ -115,7 +115,7 @@ export interface CreditLimiter extends Limiter, AsyncDisposable {
  *   end of the period, in UTC. A task that fails with that code closes the limiter for all: for its `retryAfterMs`, without
  *   one until the day ends. No provider stops the limiter for longer than a day, or than its longest quota's period.
  * - `Grant.report` makes it learn: what the provider counted beyond our own calls was spent by others on the same key, and
- *   as much is kept back for a window and 5 s. With a shared `window`, whose other users are unknown, it learns nothing.
+ *   as much is kept back for a window and 5 s. A shared `window` learns it for all of its processes.
  *
  * Errors: an `OptionsError` for a bad option, or when a call accepts no less than more credits than a window holds; a
  * `PipelineError` with code `request_refused` when 10,000 calls wait already, with code `canceled` after `stop`, and the

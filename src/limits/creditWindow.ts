@@ -1,13 +1,8 @@
 import { OptionsError } from '../model/errors.ts';
 import type { QuotaSeen } from '../model/ports.ts';
 import { marginMs } from './credits/creditSource.ts';
+import { keptBackMs, usedByAll } from './credits/othersUse.ts';
 import { SlidingMaximum } from './slidingMaximum.ts';
-
-/**
- * What others spent is kept back this much longer than a window (a second window at most): our own credits are free again
- * just when the answer that told of them is a window old, and the next answers need time to tell anew.
- */
-const renewalMs = 5_000;
 
 /** The credits of one call, from its grant until they are free again. */
 export interface CreditHold {
@@ -33,6 +28,9 @@ interface FreeingCredits {
  */
 export class CreditWindow {
   readonly capacity: number;
+  /** Of the provider's window. */
+  readonly #givenMs: number;
+  /** How long a credit is gone once its call has ended. */
   readonly #windowMs: number;
   /** Held by calls without an answer yet. */
   #inFlight = 0;
@@ -47,6 +45,7 @@ export class CreditWindow {
 
   constructor(capacity: number, windowMs: number) {
     this.capacity = capacity;
+    this.#givenMs = windowMs;
     this.#windowMs = windowMs + marginMs;
   }
 
@@ -95,15 +94,16 @@ export class CreditWindow {
   /**
    * Learns from the provider's own numbers. What it counted beyond the most that can be ours was spent by others, and as
    * much is kept back, because the others are likely to spend it again.
-   *
-   * `left` counts more than `used`, which says nothing of the plan behind it. Numbers about a longer window than ours,
-   * and numbers that are none, are ignored.
    */
-  report(hold: CreditHold, { used, left, resetMs }: QuotaSeen, at: number): void {
-    if (this.capacity === Infinity || (resetMs ?? 0) > this.#windowMs) return;
-    const own = this.#mostOwn(hold);
-    if (isCount(left)) this.#keepBack(this.capacity - own - left, at);
-    else if (isCount(used)) this.#keepBack(used - own, at);
+  report(hold: CreditHold, seen: QuotaSeen, at: number): void {
+    const { capacity } = this;
+    const others = (usedByAll(seen, { capacity, windowMs: this.#givenMs }) ?? 0) - this.mostOwn(hold);
+    if (others > 0) this.#others.add(Math.min(others, capacity), at + keptBackMs(this.#givenMs));
+  }
+
+  /** The most that the provider may count as ours when it answers the call: what we sent since is included. */
+  mostOwn(hold: CreditHold): number {
+    return hold.ownAtGrant + this.#granted - hold.grantedSoFar;
   }
 
   /**
@@ -148,16 +148,6 @@ export class CreditWindow {
     return Math.max(1, this.capacity - reserve - this.#others.value(at));
   }
 
-  /** The most that the provider may count as ours when it answers the call: what we sent since is included. */
-  #mostOwn(hold: CreditHold): number {
-    return hold.ownAtGrant + this.#granted - hold.grantedSoFar;
-  }
-
-  #keepBack(others: number, at: number): void {
-    const until = at + this.#windowMs + Math.min(renewalMs, this.#windowMs);
-    if (others > 0) this.#others.add(Math.min(others, this.capacity), until);
-  }
-
   #own(): number {
     return this.#inFlight + this.#freeingTotal;
   }
@@ -172,8 +162,4 @@ export class CreditWindow {
     }
     if (expired > 0) this.#freeing.splice(0, expired);
   }
-}
-
-function isCount(value: number | undefined): value is number {
-  return value !== undefined && Number.isFinite(value) && value >= 0;
 }

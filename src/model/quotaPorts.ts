@@ -22,8 +22,17 @@ export interface SharedWindow {
   }): Promise<SharedGrant | { readonly retryInMs: number }>;
   /** Gives back what a call does not use, before it is sent. */
   release(grant: SharedGrant, unused: number): Promise<void>;
-  /** The call has ended: its credits are free again after `freeInMs`. */
-  settle(grant: SharedGrant, freeInMs: number): Promise<void>;
+  /**
+   * The call has ended: its credits are free again after `freeInMs`. Those of a call that was `refused` for its rate do not
+   * count as sent by the processes when `report` tells them from others.
+   */
+  settle(grant: SharedGrant, freeInMs: number, refused?: boolean): Promise<void>;
+  /**
+   * Told before the call is settled: by what the provider answered it, `used` credits of its window are used by everybody on
+   * the key. What goes beyond the most that the processes on this window can have sent was spent by others: as many credits
+   * are held back from all processes for `holdMs`, the most that was seen in that time. Without it others are not learned of.
+   */
+  report?(grant: SharedGrant, used: number, holdMs: number): Promise<void>;
 }
 
 /** Counts a day's or a month's credits, and survives a crash: a row in PostgreSQL, or a JSON file. */

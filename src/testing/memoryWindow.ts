@@ -25,8 +25,15 @@ const resolveOptions = defineOptions<MemoryWindowOptions>('memoryWindow')({
 /** How long a taker waits at least for a credit whose call has no answer yet. */
 const pollMs = 250;
 
+/** The grant of the credits that others spent. */
+const others = 'others';
+
 interface Slot {
   grant: string;
+  /** How many grants there had been, this one included. */
+  number: number;
+  /** How many credits the processes held before it. */
+  heldBefore: number;
   grantedAt: number;
   isSettled: boolean;
   freeAt: number;
@@ -55,6 +62,8 @@ export function memoryWindow(options: MemoryWindowOptions): SharedWindow {
   const { credits: capacity, windowMs, latencyMs, random } = resolveOptions(options);
   const slots = Array.from({ length: capacity }, (): Slot => ({
     grant: '',
+    number: 0,
+    heldBefore: 0,
     grantedAt: 0,
     isSettled: true,
     freeAt: -Infinity,
@@ -77,6 +86,25 @@ export function memoryWindow(options: MemoryWindowOptions): SharedWindow {
   }
 
   const slotsOf = (grant: string): Slot[] => slots.filter((slot) => slot.grant === grant);
+  const count = (counts: (slot: Slot) => boolean): number =>
+    slots.filter((slot) => slot.grant !== others && counts(slot)).length;
+
+  /** The most that the processes can have sent by the time the provider answered the grant's call. */
+  function mostOwn({ grant, number, heldBefore, grantedAt }: Slot): number {
+    const known = count((slot) => slot.number <= number && slot.freeAt > grantedAt);
+    const since = count((slot) => slot.number > number && slot.freeAt > slot.grantedAt);
+    return since + Math.max(known, heldBefore + slotsOf(grant).length);
+  }
+
+  /** The slots of others that are free last are held on; free ones are added to them, the reserve's last of all. */
+  function holdBack(wanted: number, now: number, freeAt: number): void {
+    const marked = slotsOf(others).filter((slot) => slot.freeAt > now);
+    const last = marked.sort((one, other) => other.freeAt - one.freeAt);
+    const free = slots.filter((slot) => slot.freeAt <= now).reverse();
+    for (const slot of [...last, ...free].slice(0, Math.max(0, wanted))) {
+      Object.assign(slot, { grant: others, grantedAt: now, isSettled: true, freeAt });
+    }
+  }
 
   return {
     take: ({ credits, min, reserve, holdMs }) =>
@@ -90,20 +118,28 @@ export function memoryWindow(options: MemoryWindowOptions): SharedWindow {
         }
         grants += 1;
         const id = String(grants);
-        for (const slot of taken) {
-          Object.assign(slot, { grant: id, grantedAt: now, isSettled: false, freeAt: now + holdMs });
-        }
+        const heldBefore = count(({ freeAt }) => freeAt > now);
+        const grant = { grant: id, number: grants, heldBefore, grantedAt: now, isSettled: false, freeAt: now + holdMs };
+        for (const slot of taken) Object.assign(slot, grant);
         return { id, credits: taken.length };
       }),
     release: ({ id }, unused) =>
       afterLatency(() => {
         for (const slot of slotsOf(id).slice(0, unused)) {
-          Object.assign(slot, { grant: '', isSettled: true, freeAt: performance.now() });
+          // What was never sent was held for no time.
+          Object.assign(slot, { grant: '', isSettled: true, freeAt: slot.grantedAt });
         }
       }),
-    settle: ({ id }, freeInMs) =>
+    settle: ({ id }, freeInMs, refused = false) =>
       afterLatency(() => {
-        for (const slot of slotsOf(id)) Object.assign(slot, { isSettled: true, freeAt: performance.now() + freeInMs });
+        const end = { isSettled: true, freeAt: performance.now() + freeInMs };
+        for (const slot of slotsOf(id)) Object.assign(slot, end, { grant: refused ? others : '' });
+      }),
+    report: ({ id }, used, holdMs) =>
+      afterLatency(() => {
+        const [first] = slotsOf(id);
+        const now = performance.now();
+        if (first !== undefined) holdBack(Math.ceil(used) - mostOwn(first), now, now + holdMs);
       }),
   };
 }

@@ -33,9 +33,9 @@ function watched(credits: number): SharedWindow & { readonly seen: Seen } {
       seen.releases.push(unused);
       return window.release(grant, unused);
     },
-    settle: (grant, freeInMs) => {
+    settle: (grant, freeInMs, refused) => {
       seen.settles.push(freeInMs);
-      return window.settle(grant, freeInMs);
+      return window.settle(grant, freeInMs, refused);
     },
   };
 }

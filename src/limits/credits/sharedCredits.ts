@@ -1,10 +1,11 @@
 import { PipelineError } from '../../model/errors.ts';
-import type { QuotaWindow } from '../../model/ports.ts';
+import type { QuotaSeen, QuotaWindow } from '../../model/ports.ts';
 import type { SharedGrant, SharedWindow } from '../../model/quotaPorts.ts';
 import { CreditWindow } from '../creditWindow.ts';
 import type { CreditHold } from '../creditWindow.ts';
 import { marginMs, reserved, unansweredMs } from './creditSource.ts';
 import type { CallEnd, CreditNeed, CreditSource, ForecastBasis, SuppliedCredits } from './creditSource.ts';
+import { keptBackMs, usedByAll } from './othersUse.ts';
 import { storeTimeoutMs, withinTime } from './withinTime.ts';
 
 /** How long to wait when the window gives no usable answer to that. */
@@ -30,6 +31,8 @@ export class SharedCredits implements CreditSource {
   /** What the window refused last, and when to ask again. */
   #refused: { readonly min: number; readonly reserve: number; readonly until: number } | undefined;
   readonly #telling = new Set<Promise<void>>();
+  /** Those of them that tell of others: what is asked for after that is to go by it. */
+  readonly #reporting = new Set<Promise<void>>();
 
   constructor(options: SharedCreditsOptions) {
     this.capacity = options.credits;
@@ -46,6 +49,7 @@ export class SharedCredits implements CreditSource {
   async take(need: CreditNeed, at: number): Promise<SuppliedCredits | undefined> {
     if (need.credits === 0) return new SharedPart(this, { id: '', credits: 0 }, this.#own.take(0, at), Infinity);
     const { callTimeoutMs } = this.#options;
+    await Promise.all(this.#reporting);
     const answer = await this.#ask(need);
     const now = performance.now();
     if ('retryInMs' in answer) {
@@ -83,14 +87,25 @@ export class SharedCredits implements CreditSource {
 
   release(grant: SharedGrant, hold: CreditHold, unused: number): void {
     this.#own.release(hold, unused);
-    if (unused > 0) this.#tell(grant, (window) => window.release(grant, unused));
+    if (unused > 0) void this.#tell(grant, (window) => window.release(grant, unused));
+  }
+
+  /** The window knows the calls of all processes, and with them what others spent; a window that cannot learn does not. */
+  report(grant: SharedGrant, hold: CreditHold, seen: QuotaSeen): void {
+    const { windowMs } = this.#options;
+    const used = usedByAll(seen, { capacity: this.capacity, windowMs });
+    // Where this process alone may have used all of it, there is nothing to ask.
+    if (used === undefined || used <= this.#own.mostOwn(hold)) return;
+    const told = this.#tell(grant, async (window) => window.report?.(grant, used, keptBackMs(windowMs)));
+    this.#reporting.add(told);
+    void told.then(() => this.#reporting.delete(told));
   }
 
   settle(grant: SharedGrant, hold: CreditHold, { isAnswered, refused }: CallEnd, at: number): void {
     const extraMs = isAnswered ? 0 : unansweredMs;
     this.#own.settle(hold, at, { extraMs, refused });
     const freeInMs = this.#options.windowMs + marginMs + extraMs;
-    if (hold.credits > 0) this.#tell(grant, (window) => window.settle(grant, freeInMs));
+    if (hold.credits > 0) void this.#tell(grant, (window) => window.settle(grant, freeInMs, refused));
   }
 
   async #ask(need: CreditNeed): Promise<SharedGrant | { readonly retryInMs: number }> {
@@ -104,7 +119,7 @@ export class SharedCredits implements CreditSource {
         'creditLimiter: the shared window',
         async (signal) => window.take({ ...want, signal }),
         (late) => {
-          if ('id' in late) this.#tell(late, () => window.release(late, late.credits));
+          if ('id' in late) void this.#tell(late, () => window.release(late, late.credits));
         },
       );
     } catch (error) {
@@ -115,7 +130,7 @@ export class SharedCredits implements CreditSource {
   readonly #tellings = new WeakMap<SharedGrant, Promise<void>>();
 
   /** Tells the window, in order. When that fails, the credits are held until the hold ends, which is late but safe. */
-  #tell(grant: SharedGrant, tell: (window: SharedWindow) => Promise<void>): void {
+  #tell(grant: SharedGrant, tell: (window: SharedWindow) => Promise<void>): Promise<void> {
     const told = (this.#tellings.get(grant) ?? Promise.resolve())
       .then(() =>
         withinTime(storeTimeoutMs, 'creditLimiter: the shared window', async () => tell(this.#options.window)),
@@ -124,6 +139,7 @@ export class SharedCredits implements CreditSource {
       .finally(() => this.#telling.delete(told));
     this.#tellings.set(grant, told);
     this.#telling.add(told);
+    return told;
   }
 }
 
@@ -149,9 +165,9 @@ class SharedPart implements SuppliedCredits {
     this.#shared.release(this.#grant, this.#hold, unused);
   }
 
-  /** The provider counts the calls of all processes, and we know only our own: there is nothing to learn from that. */
-  report(): void {
-    // Nothing: see above.
+  report(seen: QuotaSeen): void {
+    if (this.#hold.isSettled || this.#hold.credits === 0) return;
+    this.#shared.report(this.#grant, this.#hold, seen);
   }
 
   settle(end: CallEnd, at: number): void {

@@ -29,6 +29,8 @@ const inForceMs = 300_000;
 const staleShare = 1 / 20;
 /** When to ask again where nothing tells. */
 const pollMs = 250;
+/** What a column of PostgreSQL can count. */
+const mostUsed = 2 ** 31 - 1;
 const retries = { maxRetries: 3 };
 
 /** `postgresWindow`, with the rows it works on under `key`. */
@@ -37,6 +39,8 @@ export class SlotWindow implements SharedWindow {
   readonly #statements: SlotStatements;
   /** What a grant still holds. */
   readonly #kept = new WeakMap<SharedGrant, number>();
+  /** What all processes held before it. */
+  readonly #heldBefore = new WeakMap<SharedGrant, number>();
   /** Grants that nobody uses, and that may have been made. */
   readonly #abandoned = new Set<string>();
   #announcedAt = -Infinity;
@@ -62,6 +66,7 @@ export class SlotWindow implements SharedWindow {
       }
       const grant = { id, credits: row.credits };
       this.#kept.set(grant, row.credits);
+      this.#heldBefore.set(grant, row.held);
       return grant;
     } catch (error) {
       this.#abandon(id, asking);
@@ -79,11 +84,24 @@ export class SlotWindow implements SharedWindow {
     await this.#retrying(this.#statements.release, [grant.id, kept - unused, this.#now()]);
   }
 
-  async settle(grant: SharedGrant, freeInMs: number): Promise<void> {
-    if (!(freeInMs >= 0 && freeInMs < Infinity)) {
-      throw new OptionsError(`SharedWindow.settle: expected milliseconds from 0 on, got ${String(freeInMs)}`);
+  async settle(grant: SharedGrant, freeInMs: number, refused = false): Promise<void> {
+    checkMilliseconds('settle', freeInMs);
+    await this.#retrying(this.#statements.settle, [grant.id, freeInMs, this.#now(), refused]);
+  }
+
+  /** The next answer tells again: it is not tried twice. */
+  async report(grant: SharedGrant, used: number, holdMs: number): Promise<void> {
+    checkMilliseconds('report', holdMs);
+    const heldBefore = this.#heldBefore.get(grant);
+    if (heldBefore === undefined || !(used > 0)) return;
+    const { database, key, windowMs } = this.#settings;
+    const most = Math.min(Math.ceil(used), mostUsed);
+    const values = [key, grant.id, most, heldBefore, holdMs, Math.max(inForceMs, windowMs), this.#now()];
+    try {
+      await runStatement(database.pool, this.#statements.report, values);
+    } catch (error) {
+      throw databaseError(error, database);
     }
-    await this.#retrying(this.#statements.settle, [grant.id, freeInMs, this.#now()]);
   }
 
   async #ask(id: string, want: Want): Promise<GrantRow> {
@@ -166,4 +184,9 @@ export class SlotWindow implements SharedWindow {
     const others = allowed < credits ? `, because another process counts on no more` : '';
     return new OptionsError(`postgresWindow: ${min} credits at once, but the window holds ${allowed}${others}`);
   }
+}
+
+function checkMilliseconds(method: string, milliseconds: number): void {
+  if (milliseconds >= 0 && milliseconds < Infinity) return;
+  throw new OptionsError(`SharedWindow.${method}: expected milliseconds from 0 on, got ${String(milliseconds)}`);
 }

@@ -50,6 +50,7 @@ const resolveOptions = defineOptions<PostgresWindowOptions>('postgresWindow')({
  * - A process that dies keeps its credits for `holdMs`, and no longer: nothing has to be cleaned up.
  * - Processes that say different `credits` for one key get along on the smaller number, for as long as the one that said it
  *   has asked within the last 5 minutes (or a window, if that is longer).
+ * - What `report` tells of others on the key is held back from all processes, as rows of the same table.
  * - The clock is the database's, so the clocks of the machines may differ. One that jumps ahead frees credits too early; one
  *   that is set back holds them for up to a window and a hold longer.
  *
@@ -57,7 +58,7 @@ const resolveOptions = defineOptions<PostgresWindowOptions>('postgresWindow')({
  * when the server cannot be had or does not answer within `timeoutMs`, and not retryable (`database_not_ready`) when the
  * tables or rights are missing. A grant that comes too late for that, after the signal has aborted, or after a twentieth of
  * `holdMs`, is given back. `release` and `settle` try three times more; where they fail, the credits are free when their
- * hold is over. Rejects with an `OptionsError` when `min` is more than the window holds.
+ * hold is over. `report` is not tried twice: the next answer tells again. Rejects with an `OptionsError` when `min` is more than the window holds.
  *
  * @example
  * ```ts

@@ -19,7 +19,8 @@ function mortal(window: SharedWindow): SharedWindow & { die(): void } {
   return {
     take: (want) => alive(() => window.take(want)),
     release: (grant, unused) => alive(() => window.release(grant, unused)),
-    settle: (grant, freeInMs) => alive(() => window.settle(grant, freeInMs)),
+    settle: (grant, freeInMs, refused) => alive(() => window.settle(grant, freeInMs, refused)),
+    report: (grant, used, forMs) => alive(async () => window.report?.(grant, used, forMs)),
     die: () => {
       isDead = true;
     },
@@ -66,4 +67,29 @@ describe('limiters on one window', () => {
       for (const window of windows) window.die();
     },
   );
+});
+
+describe('limiters on one window beside other users of the key', () => {
+  it('meet no refusal in a minute where the others have spent 40 of 55', async () => {
+    await using database = track(await openTestDatabase({ migrated: true, poolSize: 4, idleTimeoutMs: forGood }));
+    const time = useVirtualTime();
+    const server = quotaServer({ credits: 55, windowMs, random: seeded(1) });
+    server.spend(40);
+    const key = { provider: 'twelve-data', apiKey: 'some-api-key', credits: 55 };
+    const now = (): number => Date.UTC(2026, 10, 24) + performance.now();
+    const work = Array.from({ length: 2 }, async (_, second) => {
+      const window = time.watch(postgresWindow({ database, ...key, now }));
+      const limiter = creditLimiter({ credits: 55, window });
+      await new Promise((resolve) => setTimeout(resolve, second * 1_000));
+      const { signal } = new AbortController();
+      const calls = Array.from({ length: 15 }, () =>
+        limiter.run({ credits: 8 }, (grant) => send(server, grant), { signal }),
+      );
+      await Promise.all(calls);
+    });
+    await time.run(10 * windowMs);
+    await Promise.all(work);
+    expect(server.arrivals).toHaveLength(30);
+    expect(server.refusals).toBe(0);
+  });
 });

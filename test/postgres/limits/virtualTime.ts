@@ -28,7 +28,8 @@ export function useVirtualTime() {
     watch: (window: SharedWindow): SharedWindow => ({
       take: (want) => watched(window.take(want)),
       release: (grant, unused) => watched(window.release(grant, unused)),
-      settle: (grant, freeInMs) => watched(window.settle(grant, freeInMs)),
+      settle: (grant, freeInMs, refused) => watched(window.settle(grant, freeInMs, refused)),
+      report: (grant, used, holdMs) => watched(window.report?.(grant, used, holdMs) ?? Promise.resolve()),
     }),
     async run(milliseconds: number): Promise<void> {
       const endsAt = performance.now() + milliseconds;
