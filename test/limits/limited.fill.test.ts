@@ -97,16 +97,16 @@ describe('a call that has room', () => {
     const { results } = start([{}, {}, {}], { provider, limiter: creditLimiter({ credits: 8 }), size: 3 });
     expect(await summaries(results)).toEqual([threes(3), threes(3), threes(3)]);
     expect(Math.max(...provider.calls.map(({ length }) => length))).toBe(4);
-    const small = wordLengths({ maxBatchSize: 5 });
+    const small = wordLengths({ maxBatchSize: 5, cost: () => 1 });
     const wide = start([{}, {}, {}], { provider: small, limiter: creditLimiter({ credits: 100 }) });
     expect(await summaries(wide.results)).toEqual([threes(6), threes(6), threes(6)]);
     expect(small.calls.map(({ length }) => length)).toEqual([5, 5, 5, 3]);
   });
 
   it('takes nothing along where each batch fits a call', async () => {
-    const { provider, results } = start([{}, {}], { limiter: creditLimiter({ credits: 100 }) });
-    expect(await summaries(results)).toEqual([threes(6), threes(6)]);
-    expect(provider.calls).toEqual([inputsOf(0, 6), inputsOf(1, 6)]);
+    const { provider, results } = start([{}, {}, {}], { limiter: creditLimiter({ credits: 100 }) });
+    expect(await summaries(results)).toEqual([threes(6), threes(6), threes(6)]);
+    expect(provider.calls).toEqual([inputsOf(0, 6), inputsOf(1, 6), inputsOf(2, 6)]);
   });
 
   it('asks once for an input that several of the batches have', async () => {
@@ -189,6 +189,54 @@ describe('a batch whose inputs came along', () => {
     expect(provider.calls[2]).toEqual(inputsOf(0, 6).slice(4));
   });
 
+  it('takes nobody along, and is taken along by nobody, when it is tried again', async () => {
+    const failure = new ProviderError('provider_unavailable', 'words: HTTP 503', { retryable: true });
+    const answer = (inputs: readonly string[], n: number) =>
+      n === 1 ? Promise.reject(failure) : inputs.map((input) => input.length);
+    const provider = wordLengths({ answer });
+    const fetcher = limited(provider, creditLimiter({ credits: 4 }), { random: () => 0 });
+    const higher = fetcher.fetch(inputsOf(1, 6), call({ batch: 1 }));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await summaries([higher, fetcher.fetch(inputsOf(0, 6), call({ batch: 0 }))])).toEqual([
+      threes(6),
+      threes(6),
+    ]);
+    expect(provider.calls.slice(0, 3)).toEqual([inputsOf(1, 4), inputsOf(0, 4), inputsOf(0, 6).slice(4)]);
+  });
+
+  it('is not asked again what of it is fresh for a second', async () => {
+    const asked: number[] = [];
+    const settle: FetchCall<string, number>['settle'] = async (inputs) => {
+      asked.push(inputs.length);
+      return inputs.map((input) => ({ status: 'pending', input }));
+    };
+    const provider = wordLengths({ maxBatchSize: 5 });
+    const fetcher = limited(provider, creditLimiter({ credits: 20 }));
+    const before = fetcher.fetch(inputsOf(9, 20), call());
+    await vi.advanceTimersByTimeAsync(1_000);
+    const results = [{}, { settle }].map((of, batch) => fetcher.fetch(inputsOf(batch, 6), call({ batch, ...of })));
+    await before;
+    expect(await summaries(results)).toEqual([threes(6), threes(6)]);
+    expect(provider.calls.slice(-2)).toEqual([['0-5', ...inputsOf(1, 4)], inputsOf(1, 6).slice(4)]);
+    expect(asked).toEqual([6]);
+  });
+
+  it('is not asked for what the provider turned out not to know', async () => {
+    const unknown = new ProviderError('symbol_unknown', 'words: no');
+    const answer = (inputs: readonly string[]) => inputs.map((input) => (input === 'dead' ? unknown : input.length));
+    const provider = wordLengths({ answer });
+    const fetcher = limited(provider, creditLimiter({ credits: 4 }));
+    const first = fetcher.fetch(['dead', ...inputsOf(9, 5)], call());
+    await vi.advanceTimersByTimeAsync(1_000);
+    const results = [inputsOf(0, 5), ['dead']].map((inputs, batch) => fetcher.fetch(inputs, call({ batch })));
+    expect(await summaries([first, ...results])).toEqual([
+      ['symbol_unknown', ...threes(5)],
+      threes(5),
+      ['symbol_unknown'],
+    ]);
+    expect(provider.calls.flat().filter((input) => input === 'dead')).toHaveLength(1);
+  });
+
   it('is asked first what of it has become fresh, and ends when all of it has', async () => {
     const asked: string[][] = [];
     const settle: FetchCall<string, number>['settle'] = async (inputs) => {
@@ -201,6 +249,17 @@ describe('a batch whose inputs came along', () => {
     expect(asked).toEqual([inputsOf(1, 6)]);
     expect(await summaries([results[0]!, results[2]!])).toEqual([threes(6), threes(6)]);
     expect(provider.calls.map(batchesIn)).toEqual([['0'], ['0', '2'], ['2']]);
+  });
+
+  it('gets the credits of a batch that leaves while it is asked', async () => {
+    const settle = vi.fn(() => new Promise<never>(() => undefined));
+    const { controllers } = start([{}, { settle }]);
+    await vi.advanceTimersByTimeAsync(65_000);
+    expect(settle).toHaveBeenCalledTimes(1);
+    controllers[0]!.abort();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(settle).toHaveBeenCalledTimes(2); // for a call of its own
+    controllers[1]!.abort();
   });
 
   it('does not hold up a call when it leaves while it is asked', async () => {

@@ -71,5 +71,5 @@ async function settle<I, T>(batch: BatchInTurn<I, T>, signal: AbortSignal): Prom
   const isKnown = performance.now() - batch.knownAt < settleAfterMs;
   if (isKnown || call.settle === undefined || queue.first === undefined) return;
   await settleWaiting(call, queue, results, { ...settings, signal });
-  batch.knownAt = performance.now();
+  if (!signal.aborted) batch.knownAt = performance.now();
 }
