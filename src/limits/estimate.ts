@@ -34,17 +34,23 @@ function cutIntoCalls<I>(
 ): { readonly calls: number; readonly credits: number } {
   const queue = new InputQueue(inputs);
   const costOf = (entries: readonly Entry<I>[]): number => provider.cost(entries.map(({ input }) => input));
+  // Where such a batch is cut, so are those before it, and the last of their calls takes along what its window has left.
+  let comesAlong = !room.isUntouched && costOf(queue.waiting()) > room.capacity;
   let calls = 0;
   let credits = 0;
   while (queue.first !== undefined) {
     const entries = queue.take(provider.maxBatchSize, room.credits, costOf);
     if (entries.length > 0) {
-      calls += 1;
+      if (!comesAlong) calls += 1;
+      comesAlong = false;
       credits += costOf(entries);
       room.use(costOf(entries));
     } else if (room.isUntouched) {
       queue.remove([queue.first]); // costs more than a window holds, and is never sent
-    } else room.renew();
+    } else {
+      room.renew();
+      comesAlong = false;
+    }
   }
   return { calls, credits };
 }

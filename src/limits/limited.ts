@@ -65,6 +65,8 @@ const resolveOptions = defineOptions<LimitedOptions>('limited')({
  *
  * - A batch keeps one call waiting for credits and decides what to ask for when they are granted: as many inputs, in order,
  *   as the credits pay for; the rest of the credits goes back. A batch of 100 therefore runs on a plan of 8 credits a minute.
+ * - What is left of a batch that was cut shares its call with the batches, by their numbers, of the same `request` and `lane`.
+ *   `onCall` is called once, for the batch that asked, with all inputs and credits of the call.
  * - `onWait` is called when credits are not free yet. After a wait of a second or more, `settle` is asked what has become
  *   fresh meanwhile, and that is not fetched; when `settle` fails, everything is fetched.
  * - A `RateLimitError` pauses the limiter and returns its inputs to the front: no attempt, without a bound but the deadline

@@ -22,6 +22,11 @@ export class WindowRoom {
     return Math.min(...this.#windows.map(({ credits, used }) => credits - used));
   }
 
+  /** The most that a call could get of new windows. */
+  get capacity(): number {
+    return Math.min(...this.#windows.map(({ credits }) => credits));
+  }
+
   get isUntouched(): boolean {
     return this.#windows.every(({ used }) => used === 0);
   }

@@ -11,7 +11,7 @@ export interface WriteCounts {
 /** One request to a provider, as the fetch stage saw it. */
 export interface ProviderCall {
   readonly provider: string;
-  /** How many inputs it asked for. */
+  /** How many inputs it asked for, also of other batches of the request that came along: only this one is told of it. */
   readonly inputs: number;
   /** How many credits it cost. */
   readonly credits: number;

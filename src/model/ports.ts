@@ -163,7 +163,8 @@ export interface Fetcher<I, T> {
   /** Reads anew what the stores of its quotas know, so that `estimate` knows of it; for plans. */
   refresh?(): Promise<void>;
   /**
-   * What fetching the inputs would take; sends nothing. `ahead` are credits that the same request takes before them.
+   * What fetching the inputs would take; sends nothing. `ahead` are credits that the same request takes before them; a call
+   * before in which the first inputs come along is not counted again.
    * Without it a plan knows the number of inputs only.
    */
   estimate?(

@@ -144,10 +144,11 @@ function creditsLeftOf({ totalInputs = 0 }: Run): (batch: Batch<unknown, unknown
   let left = totalInputs;
   let fetched = 0;
   let credits = 0;
-  return ({ outcomes, calls = [] }) => {
+  return ({ outcomes, calls = [], durations }) => {
     left -= outcomes.length;
-    // A batch without calls, from the ledger perhaps, says nothing of the price of others.
-    if (calls.length > 0) fetched += outcomes.length;
+    // A batch that was not fetched, from the ledger perhaps, says nothing of the price of others; one that was may have come
+    // along in their calls.
+    if (calls.length > 0 || durations?.fetchMs !== undefined) fetched += outcomes.length;
     for (const call of calls) credits += call.credits;
     return fetched === 0 ? 0 : Math.ceil((Math.max(0, left) * credits) / fetched);
   };

@@ -22,6 +22,8 @@ const batch = fc.record({
   abortAfterMs: maybe(100_000),
   deadlineMs: maybe(200_000),
   failFast: fc.boolean(),
+  /** Those with a number share their calls. */
+  number: maybe(3),
 });
 
 const scenario = fc.record({
@@ -124,10 +126,11 @@ describe('any number of batches through any quota, failures, outages, deadlines 
         };
         const results: (readonly Fetched<number>[])[] = [];
         const batches = given.batches.map(({ length }) => Array.from({ length }, newInput));
-        for (const [index, { startAfterMs, abortAfterMs, deadlineMs, failFast }] of given.batches.entries()) {
+        for (const [index, { startAfterMs, abortAfterMs, deadlineMs, failFast, number }] of given.batches.entries()) {
           const controller = new AbortController();
           setTimeout(() => {
-            const circumstances = call<Input, number>({ signal: controller.signal, deadlineMs, failFast });
+            const { signal } = controller;
+            const circumstances = call<Input, number>({ signal, deadlineMs, failFast, batch: number });
             void fetcher.fetch(batches[index]!, circumstances).then((fetched) => (results[index] = fetched));
           }, startAfterMs);
           if (abortAfterMs === undefined) continue;

@@ -201,6 +201,12 @@ describe('reportProgress, waiting for credits', () => {
     ]);
   });
 
+  it('counts a batch that came along in the calls of another', async () => {
+    const forecast = vi.fn((credits: number) => new Date(20_000 + credits));
+    await report([fetched(0), { ...batchOf(1), durations: { fetchMs: 1 } }, fetched(2)], { forecast });
+    expect(forecast.mock.calls).toEqual([[12], [1], [3], [1]]);
+  });
+
   it('names no time to go on where some credits are there', async () => {
     const forecast = (credits: number) => new Date(10_000 + credits * 100);
     expect(await report([fetched(0)], { forecast })).toEqual([[1_000, undefined]]);

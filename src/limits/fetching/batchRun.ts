@@ -3,12 +3,13 @@ import type { FetchCall, Fetched } from '../../model/ports.ts';
 import { endsBatch, isRateLimit, isTransient, retryDelayMs } from '../retryPolicy.ts';
 import { startDeadline } from './deadline.ts';
 import { DeadTally } from './deadSymbols.ts';
+import { costOf } from './fill.ts';
 import { InputQueue } from './inputQueue.ts';
 import type { Entry } from './inputQueue.ts';
 import type { Run } from './providerState.ts';
 import { canceled, late, outcomeOf, Results } from './results.ts';
 import type { Answer, SharedCall } from './sharedCalls.ts';
-import { announceWait, costOf, Turn } from './turn.ts';
+import { announceWait, Turn } from './turn.ts';
 import type { BatchInTurn, BatchSettings } from './turn.ts';
 
 interface Failure<I> {
@@ -19,7 +20,8 @@ interface Failure<I> {
 /** One work batch on its way through `limited`: what waits, what is being fetched, and what became of the rest. */
 export class BatchRun<I, T> implements Run<I, T> {
   readonly #settings: BatchSettings<I, T>;
-  readonly #inTurn: BatchInTurn<I, T>;
+  /** As its turns, and those of other batches, see it. */
+  readonly inTurn: BatchInTurn<I, T>;
   readonly #call: FetchCall<I, T>;
   readonly #queue: InputQueue<I>;
   readonly #results: Results<T>;
@@ -40,16 +42,20 @@ export class BatchRun<I, T> implements Run<I, T> {
     this.#call = call;
     this.#queue = new InputQueue(inputs, settings.keyOf);
     this.#results = new Results(inputs.length);
-    this.#inTurn = {
+    this.inTurn = {
       settings,
       call,
       queue: this.#queue,
       results: this.#results,
       receiver: this,
+      knownAt: 0,
       signal: this.#asking.signal,
       missing: (entries) => this.#missing(entries),
       tell: (callback) => {
         this.#tell(callback);
+      },
+      proceed: () => {
+        this.#proceed();
       },
       onDecided: () => {
         this.#isAsking = false;
@@ -107,8 +113,7 @@ export class BatchRun<I, T> implements Run<I, T> {
     const refused = failures.filter(({ error }) => isRateLimit(error)).map(({ entry }) => entry);
     this.#putBack(refused);
     // The call that waits already has to wait longer than was announced.
-    if (refused.length > 0 && this.#isAsking)
-      announceWait(this.#inTurn, { credits: costOf(provider, refused), min: 0 });
+    if (refused.length > 0 && this.#isAsking) announceWait(this.inTurn, { credits: costOf(provider, refused), min: 0 });
     this.#retryOrFail(
       failures.filter(({ error }) => !isRateLimit(error)),
       call,
@@ -146,7 +151,7 @@ export class BatchRun<I, T> implements Run<I, T> {
   /** Asks for credits, and for what they pay for. */
   async #ask(first: Entry<I>): Promise<void> {
     this.#isAsking = true;
-    const turn = new Turn(this.#inTurn);
+    const turn = new Turn(this.inTurn);
     const refusal = await turn.take();
     if (!turn.isDecided) this.#isAsking = false;
     if (refusal !== undefined) this.#refused(first, refusal);

@@ -12,6 +12,7 @@ export interface Entry<I> {
 /** The inputs of a work batch that are to be asked for: now, or after a wait between retries. */
 export class InputQueue<I> {
   #waiting: Entry<I>[];
+  #isCut = false;
   /** By the timer that ends the wait. */
   readonly #backingOff = new Map<NodeJS.Timeout, Entry<I>[]>();
 
@@ -24,6 +25,11 @@ export class InputQueue<I> {
       else known.indexes.push(index);
     }
     this.#waiting = [...byKey].map(([key, { input, indexes }]) => ({ indexes, input, key, failures: 0 }));
+  }
+
+  /** Whether a call has taken a part of what waited, and left a rest. */
+  get isCut(): boolean {
+    return this.#isCut;
   }
 
   get first(): Entry<I> | undefined {
@@ -86,6 +92,7 @@ export class InputQueue<I> {
       if (cost(this.waiting(middle)) <= credits) fits = middle;
       else limit = middle - 1;
     }
+    if (fits > 0 && fits < this.#waiting.length) this.#isCut = true;
     return this.#waiting.splice(0, fits);
   }
 

@@ -5,6 +5,7 @@ import { DeadSymbols } from './deadSymbols.ts';
 import { outcomeOf } from './results.ts';
 import { RetryBudget } from './retryBudget.ts';
 import { SharedCalls, type Receiver } from './sharedCalls.ts';
+import type { BatchInTurn } from './turn.ts';
 
 /** A quota of which nobody says when it comes back is asked for again after this. */
 const unknownQuotaMs = 60_000;
@@ -19,6 +20,7 @@ export interface ProviderStateSettings {
 
 /** A batch on its way. */
 export interface Run<I, T> extends Receiver<I, T> {
+  readonly inTurn: BatchInTurn<I, T>;
   /** Nothing more is asked for. */
   end(ending: Fetched<T>): void;
 }
@@ -64,6 +66,11 @@ export class ProviderState<I, T> {
   exit(run: Run<I, T>): void {
     this.#runs.delete(run);
     this.calls.exit(run);
+  }
+
+  /** All batches on their way. */
+  batches(): readonly BatchInTurn<I, T>[] {
+    return [...this.#runs].map(({ inTurn }) => inTurn);
   }
 
   /** The provider said what holds for every call: unauthorized, for good, or that the quota is gone, until it comes back. */

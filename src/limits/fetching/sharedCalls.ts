@@ -44,16 +44,22 @@ export class SharedCalls<I, T> {
 
   /** A call for entries that are not on their way yet; whoever else has such entries, waits for it as well. */
   start(owner: Receiver<I, T>, entries: readonly Entry<I>[]): SharedCall<I, T> {
-    const keys = new Set(entries.map(({ key }) => key));
-    const call = new SharedCall<I, T>(entries, (key) => {
+    const call = new SharedCall<I, T>((key) => {
       if (this.#onTheWay.get(key) === call) this.#onTheWay.delete(key);
     });
+    this.extend(call, owner, entries);
+    return call;
+  }
+
+  /** Lets a call that is not sent yet ask for more entries that are not on their way, of the same owner or of another. */
+  extend(call: SharedCall<I, T>, owner: Receiver<I, T>, entries: readonly Entry<I>[]): void {
+    const keys = new Set(entries.map(({ key }) => key));
+    call.askFor(entries);
     for (const key of keys) this.#onTheWay.set(key, call);
     for (const entry of entries) call.add(owner, entry);
     for (const receiver of this.#receivers) {
       for (const entry of receiver.takeKeys(keys)) call.add(receiver, entry);
     }
-    return call;
   }
 
   /** Takes the receiver from all calls: returns its entries in those that go on for others; the rest of its calls is aborted. */
@@ -65,8 +71,8 @@ export class SharedCalls<I, T> {
 
 /** One request to a provider, and everybody who waits for it. */
 export class SharedCall<I, T> {
-  readonly entries: readonly Entry<I>[];
-  readonly #keys: readonly string[];
+  readonly #entries: Entry<I>[] = [];
+  readonly #keys: string[] = [];
   readonly #forget: (key: string) => void;
   readonly #waiting = new Map<Receiver<I, T>, Entry<I>[]>();
   readonly #controller = new AbortController();
@@ -75,15 +81,23 @@ export class SharedCall<I, T> {
   receivedAtMs = 0;
 
   /** @param forget called with the key of every input that is no longer on its way */
-  constructor(entries: readonly Entry<I>[], forget: (key: string) => void) {
-    this.entries = entries;
-    // What an entry is narrowed to later is not what this call asks for.
-    this.#keys = entries.map(({ key }) => key);
+  constructor(forget: (key: string) => void) {
     this.#forget = forget;
+  }
+
+  get entries(): readonly Entry<I>[] {
+    return this.#entries;
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** To be called before it is sent. */
+  askFor(entries: readonly Entry<I>[]): void {
+    this.#entries.push(...entries);
+    // What an entry is narrowed to later is not what this call asks for.
+    this.#keys.push(...entries.map(({ key }) => key));
   }
 
   add(receiver: Receiver<I, T>, entry: Entry<I>): void {

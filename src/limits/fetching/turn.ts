@@ -3,15 +3,12 @@ import type { FetchCall, Grant, Limiter, Provider } from '../../model/ports.ts';
 import type { AbortListeners } from '../abortListeners.ts';
 import { mostAtOnce } from '../estimate.ts';
 import { asProviderError } from '../retryPolicy.ts';
-import { settleWaiting } from './askSettle.ts';
 import { callProvider } from './callProvider.ts';
+import { costOf, fill, settleBefore, whatFits } from './fill.ts';
 import type { Entry, InputQueue } from './inputQueue.ts';
 import type { ProviderState } from './providerState.ts';
 import type { Results } from './results.ts';
 import type { Receiver, SharedCall } from './sharedCalls.ts';
-
-/** After a shorter wait nobody else can have fetched much, and asking would cost a query. */
-const settleAfterMs = 1_000;
 
 export interface BatchSettings<I, T> {
   readonly provider: Provider<I, T>;
@@ -36,12 +33,16 @@ export interface BatchInTurn<I, T> {
   readonly results: Results<T>;
   /** Who gets what the call brings. */
   readonly receiver: Receiver<I, T>;
+  /** As of when it is known what of it is fresh, by `performance.now()`. */
+  knownAt: number;
   /** Ends the wait for credits. */
   readonly signal: AbortSignal;
   /** Settles what need not be fetched, and returns the rest. */
   missing(entries: readonly Entry<I>[]): readonly Entry<I>[];
   /** Calls one of the caller's functions. */
   tell(callback: () => void): void;
+  /** Goes on, after another batch has seen to some of its inputs. */
+  proceed(): void;
   /** What the credits are used for is decided: the next turn may begin, while the call is on its way. */
   onDecided(): void;
 }
@@ -60,33 +61,34 @@ export class Turn<I, T> {
 
   /** Resolves, once the call has brought what it brings, with the error for which it never came about. */
   async take(): Promise<PipelineError | undefined> {
-    const { settings, signal } = this.#batch;
+    const { settings, call, queue, signal } = this.#batch;
     try {
-      const want = this.#want();
-      announceWait(this.#batch, want);
-      const askedAt = performance.now();
-      const serve = (grant: Grant): Promise<void> => this.#serve(grant, performance.now() - askedAt);
-      await settings.limiter.run(want, serve, { signal });
+      const { lane, request, batch } = call;
+      const min = this.#cost(queue.waiting(1));
+      announceWait(this.#batch, { credits: this.#cost(queue.waiting(settings.provider.maxBatchSize)), min });
+      this.#batch.knownAt = performance.now();
+      const want = { credits: this.#cost(whatFits(this.#batch)), min, lane, request, batch };
+      await settings.limiter.run(want, (grant) => this.#serve(grant), { signal });
     } catch (error) {
       return this.#fail(asProviderError(settings.provider.name, error));
     }
     return undefined;
   }
 
-  async #serve(grant: Grant, waitedMs: number): Promise<void> {
-    const { settings, call, queue, results, receiver, signal } = this.#batch;
+  async #serve(grant: Grant): Promise<void> {
+    const { settings, receiver } = this.#batch;
     const { state } = settings;
-    if (waitedMs >= settleAfterMs && call.settle !== undefined) {
-      await settleWaiting(call, queue, results, { ...settings, signal });
-    }
+    await settleBefore(this.#batch, grant.credits);
     this.#entries = state.breaker.isDown ? [] : this.#takeEntries(grant.credits);
-    const credits = this.#entries.length === 0 ? 0 : this.#cost(this.#entries);
-    if (credits < grant.credits) grant.release(grant.credits - credits);
     if (this.#entries.length === 0) {
+      grant.release(grant.credits);
       this.#decide();
       return;
     }
     this.#call = state.calls.start(receiver, this.#entries);
+    fill(this.#batch, this.#call, grant.credits);
+    const credits = this.#cost(this.#call.entries);
+    if (credits < grant.credits) grant.release(grant.credits - credits);
     const answer = this.#send(this.#call, credits, grant);
     this.#decide();
     const refusal = this.#call.bring(await answer);
@@ -96,13 +98,6 @@ export class Turn<I, T> {
   #decide(): void {
     this.isDecided = true;
     this.#batch.onDecided();
-  }
-
-  #want() {
-    const { settings, call, queue } = this.#batch;
-    const { lane, request, batch } = call;
-    const credits = this.#cost(queue.waiting(settings.provider.maxBatchSize));
-    return { credits, min: this.#cost(queue.waiting(1)), lane, request, batch };
   }
 
   #cost(entries: readonly Entry<I>[]): number {
@@ -141,10 +136,6 @@ export class Turn<I, T> {
     else return error;
     return undefined;
   }
-}
-
-export function costOf<I>(provider: Provider<I, unknown>, entries: readonly Entry<I>[]): number {
-  return provider.cost(entries.map(({ input }) => input));
 }
 
 /** Says that the batch waits for credits, if it does. */
