@@ -35,7 +35,7 @@ const euroRates = (baseUrl: string): Provider<MarketIndex, Rate> => ({
 
 const api = 'data:application/json,{"USD":"1.1257","GBP":"0.8534"}#';
 const fetcher = limited(euroRates(api), creditLimiter({ credits: 5 }));
-from([{ symbol: 'USD' }, { symbol: 'XXX' }])
+from([{ symbol: 'USD' }, { symbol: 'ZZZ' }])
   .pipe(batch(), throttledFetch({ fetcher }), summarize())
   .subscribe(({ counts }) => console.log(counts));
 // { ok: 1, fresh: 0, failed: 1, skipped: 0 }

@@ -15,8 +15,8 @@ import { duration } from '../output/duration.ts';
 import { showProgress } from '../output/progress.ts';
 import { sentence } from '../output/sentence.ts';
 import { table } from '../output/table.ts';
-import { jobs, type FinishedRun, type Job } from '../work/jobs.ts';
-import { openDatabase } from '../work/openDatabase.ts';
+import { jobs, type FinishedRun, type Job } from '../jobs/jobs.ts';
+import { openDatabase } from '../jobs/openDatabase.ts';
 
 /** Somebody's real tables must not get prices of 2010. */
 const demoSchemas = { schema: 'fintrack_demo', ownSchema: 'fintrack_demo_pipelines' };

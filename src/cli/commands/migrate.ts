@@ -2,7 +2,7 @@ import { OptionsError } from '../../index.ts';
 import { migrate as applyMigrations, removeExpired } from '../../postgres/index.ts';
 import { exitComplete, type Command } from '../command.ts';
 import { chooseDatabase, databaseAdvice } from '../input/databaseChoice.ts';
-import { openDatabase } from '../work/openDatabase.ts';
+import { openDatabase } from '../jobs/openDatabase.ts';
 
 const help = `Makes the library's own tables, or brings them up to date, and removes old requests from them.
 

@@ -2,8 +2,8 @@ import { checkTables } from '../../postgres/index.ts';
 import { exitComplete, type Command } from '../command.ts';
 import { ledgerKey, readRunOptions, runOptions } from '../input/runOptions.ts';
 import { planText } from '../output/planText.ts';
-import { openDatabase } from '../work/openDatabase.ts';
-import { readRequest } from '../work/readRequest.ts';
+import { openDatabase } from '../jobs/openDatabase.ts';
+import { readRequest } from '../jobs/readRequest.ts';
 import { planHelp } from './runHelp.ts';
 
 /** `fintrack-pipelines plan`. */

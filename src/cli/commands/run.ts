@@ -7,10 +7,10 @@ import { logCompletion, quotaBackAt } from '../output/completionText.ts';
 import { showProgress } from '../output/progress.ts';
 import { sentence } from '../output/sentence.ts';
 import { timeOf } from '../output/time.ts';
-import { failedCompletion } from '../work/failedCompletion.ts';
-import type { PreparedRequest } from '../work/jobs.ts';
-import { openDatabase } from '../work/openDatabase.ts';
-import { readRequest } from '../work/readRequest.ts';
+import { failedCompletion } from '../jobs/failedCompletion.ts';
+import type { PreparedRequest } from '../jobs/jobs.ts';
+import { openDatabase } from '../jobs/openDatabase.ts';
+import { readRequest } from '../jobs/readRequest.ts';
 import { runHelp } from './runHelp.ts';
 
 /** `fintrack-pipelines run`. */

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { OptionsError } from '../../index.ts';
 import type { Invocation } from '../command.ts';
-import type { ProviderName } from '../work/fetchers.ts';
-import { jobs, type Job, type OpenJob } from '../work/jobs.ts';
+import type { ProviderName } from '../jobs/fetchers.ts';
+import { jobs, type Job, type OpenJob } from '../jobs/jobs.ts';
 import { chooseDatabase, databaseAdvice, type ServerChoice } from './databaseChoice.ts';
 import { shown } from './parseArguments.ts';
 import { chooseSymbols, type SymbolSource } from './readSymbols.ts';

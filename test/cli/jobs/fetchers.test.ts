@@ -7,7 +7,7 @@ import {
   quoteFetchers,
   type Fetchers,
   type OpenFetcher,
-} from '../../../src/cli/work/fetchers.ts';
+} from '../../../src/cli/jobs/fetchers.ts';
 
 const environment = {
   TWELVE_DATA_API_KEY: 'key',
