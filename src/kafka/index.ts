@@ -1,4 +1,4 @@
-export type { KafkaConnectionOptions, KafkaSasl } from './kafkaConnectionOptions.ts';
-export type { KafkaLog } from './kafkaLog.ts';
+export type { KafkaConnectionOptions, KafkaSasl } from './client/kafkaConnectionOptions.ts';
+export type { KafkaLog } from './client/kafkaLog.ts';
 export { kafkaSink, type KafkaSinkOptions } from './kafkaSink.ts';
 export { kafkaSource, type KafkaSourceOptions } from './kafkaSource.ts';

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { defineOptions } from '../model/defineOptions.ts';
 import type { RecordSource } from '../model/recordPorts.ts';
-import { connectionChecks, type KafkaConnectionOptions } from './kafkaConnectionOptions.ts';
-import { GroupMember } from './GroupMember.ts';
-import { kafkaClient } from './kafkaClient.ts';
+import { connectionChecks, type KafkaConnectionOptions } from './client/kafkaConnectionOptions.ts';
+import { GroupMember } from './client/GroupMember.ts';
+import { kafkaClient } from './client/kafkaClient.ts';
 
 export interface KafkaSourceOptions extends KafkaConnectionOptions {
   /** The consumer group; its members share the partitions out among themselves. */

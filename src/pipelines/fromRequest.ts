@@ -7,7 +7,7 @@ import { OptionsError } from '../model/errors.ts';
 import type { CompletionEvent } from '../model/events/completion.ts';
 import type { Acceptance, Ledger, Publisher } from '../model/ports.ts';
 import type { Request } from '../model/requests/request.ts';
-import { requestDefaults } from './requestDefaults.ts';
+import { requestDefaults } from '../model/requests/requestDefaults.ts';
 
 export interface FromRequestOptions<I> {
   /**

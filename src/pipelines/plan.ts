@@ -6,7 +6,7 @@ import type { Fetcher, FetchEstimate, Sink } from '../model/ports.ts';
 import type { Request } from '../model/requests/request.ts';
 import { batch, planBatch } from '../operators/index.ts';
 import { addBatch, plannedWindow, type PlannedWindow, type PlanTally } from './planTally.ts';
-import { requestDefaults } from './requestDefaults.ts';
+import { requestDefaults } from '../model/requests/requestDefaults.ts';
 
 export interface PlanOptions<I, T> {
   /** Where the values would come from: `limited` knows what they would cost. */

@@ -21,7 +21,7 @@ export const entryPoint = String.raw`^src/((kafka|metrics|postgres|testing)/)?in
 
 /** The one place where a package may appear. */
 export const homes: Readonly<Record<string, string>> = {
-  kafkajs: '^src/kafka/',
+  kafkajs: '^src/kafka/client/',
   '@databases/pg': '^src/postgres/',
   bottleneck: String.raw`^src/limits/creditLimiter\.ts$`,
   'prom-client': '^src/metrics/',

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { PipelineError } from '../../src/model/errors.ts';
 import { kafkaSink } from '../../src/kafka/kafkaSink.ts';
 import { kafkaSource } from '../../src/kafka/kafkaSource.ts';
-import type { KafkaLog } from '../../src/kafka/kafkaLog.ts';
+import type { KafkaLog } from '../../src/kafka/client/kafkaLog.ts';
 import { Reader, until } from '../../src/testing/recordCases/Reader.ts';
 import { kafkaBroker } from '../support/kafka.ts';
 import { kafkaSaslPassword } from '../support/kafkaBroker.ts';

@@ -1,10 +1,10 @@
 import { Partitioners, type Admin, type Producer } from 'kafkajs';
-import { PublishError } from '../model/errors.ts';
-import type { Announcer, RecordSink, SinkRecord } from '../model/recordPorts.ts';
+import { PublishError } from '../../model/errors.ts';
+import type { Announcer, RecordSink, SinkRecord } from '../../model/recordPorts.ts';
 import { KafkaAnnouncer } from './KafkaAnnouncer.ts';
 import type { KafkaClient } from './kafkaClient.ts';
 import { publishError } from './kafkaErrors.ts';
-import type { KafkaSinkSettings } from './kafkaSink.ts';
+import type { KafkaSinkSettings } from '../kafkaSink.ts';
 import { inChunks, toTopicMessages } from './sinkMessages.ts';
 
 interface Connectable {

@@ -1,4 +1,4 @@
-import { BrokerError, FencedError, PipelineError, PublishError } from '../model/errors.ts';
+import { BrokerError, FencedError, PipelineError, PublishError } from '../../model/errors.ts';
 import { withoutSecrets } from './kafkaLog.ts';
 
 interface KafkaFailure extends Error {

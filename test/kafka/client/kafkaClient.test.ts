@@ -1,10 +1,10 @@
 import { logLevel, type LogEntry } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
-import { clientConfig } from '../../src/kafka/kafkaClient.ts';
-import { brokerError, publishError } from '../../src/kafka/kafkaErrors.ts';
-import { logTo, type KafkaLog } from '../../src/kafka/kafkaLog.ts';
-import { kafkaSink } from '../../src/kafka/kafkaSink.ts';
-import { kafkaSource, resolveSourceOptions, type KafkaSourceOptions } from '../../src/kafka/kafkaSource.ts';
+import { clientConfig } from '../../../src/kafka/client/kafkaClient.ts';
+import { brokerError, publishError } from '../../../src/kafka/client/kafkaErrors.ts';
+import { logTo, type KafkaLog } from '../../../src/kafka/client/kafkaLog.ts';
+import { kafkaSink } from '../../../src/kafka/kafkaSink.ts';
+import { kafkaSource, resolveSourceOptions, type KafkaSourceOptions } from '../../../src/kafka/kafkaSource.ts';
 
 const required = { brokers: ['localhost:9092'], groupId: 'group', topics: ['topic'] };
 const secret = 'canary-77-password';

@@ -1,7 +1,7 @@
 import type { Consumer, EachBatchPayload } from 'kafkajs';
-import type { TopicPartition } from '../model/recordPorts.ts';
+import type { TopicPartition } from '../../model/recordPorts.ts';
 import type { KafkaClient } from './kafkaClient.ts';
-import type { KafkaSourceSettings } from './kafkaSource.ts';
+import type { KafkaSourceSettings } from '../kafkaSource.ts';
 
 /** What a consumer of kafkajs tells of its life. */
 export interface ConsumerEvents {

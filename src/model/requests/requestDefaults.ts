@@ -1,4 +1,4 @@
-import type { PipelineName } from '../model/requests/request.ts';
+import type { PipelineName } from './request.ts';
 
 /** How the requests of a pipeline are cut, and whose share of the credits they use. */
 export const requestDefaults: Record<PipelineName, { readonly batchSize: number; readonly lane: string }> = {

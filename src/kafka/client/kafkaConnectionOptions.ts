@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from 'node:tls';
 import { z } from 'zod';
-import { callback } from '../model/defineOptions.ts';
+import { callback } from '../../model/defineOptions.ts';
 import type { KafkaLog } from './kafkaLog.ts';
 
 /** How to prove to the brokers who we are. */
