@@ -11,7 +11,7 @@ import { ProviderState } from './fetching/providerState.ts';
 export interface LimitedOptions {
   /** Time limit of one request to the provider, in milliseconds. Default: the provider's own, else 10000. */
   timeoutMs?: number | undefined;
-  /** Most retries of one input after transient failures; refusals for the rate do not count. Default: 3. */
+  /** Most retries of one input after transient failures; refusals for the rate and an outage do not count. Default: 3. */
   maxRetries?: number | undefined;
   /**
    * Most retries in a minute, as a share of the requests of that minute, from 0; 5 more are always allowed. A call is one retry,

@@ -200,6 +200,14 @@ describe('a provider that is down', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('wears out no retries of the inputs that try it, however long it lasts', async () => {
+    const { fetcher, times } = downUntil(7_200_000, { outageMs: Infinity, maxRetries: 4 });
+    const seen = follow(fetcher.fetch(['x'], call()));
+    await vi.advanceTimersByTimeAsync(7_260_000);
+    expect(times.length).toBeGreaterThan(200);
+    expect(seen.results).toEqual([1]);
+  });
+
   it('is tried by the next batch when the trial is aborted', async () => {
     const controller = new AbortController();
     let isSilent = false;

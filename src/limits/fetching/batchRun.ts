@@ -198,16 +198,20 @@ export class BatchRun<I, T> implements Run<I, T> {
 
   #retryOrFail(failures: readonly Failure<I>[], call: SharedCall<I, T>): void {
     const { maxRetries, random, state } = this.#settings;
-    const transient = failures.filter(({ entry, error }) => isTransient(error) && entry.failures < maxRetries);
-    // While the provider is down nothing is sent but a trial now and then: there is no load to keep from it.
-    const mayRetry = transient.length > 0 && call.mayRetry(() => state.breaker.isDown || state.budget.take());
+    // What fails with the provider is no attempt of its inputs: `outageMs` bounds their wait, and there is no load to keep from
+    // it, because nothing is sent but a trial now and then.
+    const { isDown } = state.breaker;
+    const transient = failures.filter(
+      ({ entry, error }) => isTransient(error) && (isDown || entry.failures < maxRetries),
+    );
+    const mayRetry = transient.length > 0 && call.mayRetry(() => isDown || state.budget.take());
     const again = mayRetry ? transient : [];
     for (const failure of failures) if (!again.includes(failure)) this.#fail(failure);
     const entries = again.map(({ entry }) => entry);
     if (this.#ending !== undefined) this.#results.put(entries, this.#ending);
     else if (again[0] !== undefined) {
       const delayMs = retryDelayMs(again[0].error, again[0].entry.failures, random);
-      for (const entry of entries) entry.failures += 1;
+      if (!isDown) for (const entry of entries) entry.failures += 1;
       this.#queue.backOff(entries, delayMs, (rest) => {
         this.#putBack(rest);
         this.#proceed();
