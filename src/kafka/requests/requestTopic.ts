@@ -27,4 +27,4 @@ export interface RequestTopic<R extends Request<I>, I> {
 }
 
 /** A topic of any pipeline. */
-export type AnyRequestTopic = RequestTopic<Request<never>, never>;
+export type AnyRequestTopic = RequestTopic<Request<unknown>, unknown>;
