@@ -57,17 +57,27 @@ export function memoryLedger<I, T>(options: MemoryLedgerOptions = {}): MemoryLed
 
   const read = (key: string, index: number): LedgerBatch<I, T> | undefined => batches.get(key)?.get(index);
 
-  async function* readAll(key: string): AsyncGenerator<Batch<I, T>, void, undefined> {
-    const stored = [...(batches.get(key) ?? [])].sort(([one], [other]) => one - other);
-    for (const [index, batch] of stored) yield await Promise.resolve({ index, request: key, ...batch });
+  const numbersOf = (key: string, numbers?: readonly number[]): number[] => {
+    const wanted = numbers && new Set(numbers);
+    const stored = [...(batches.get(key)?.keys() ?? [])];
+    return stored.filter((index) => wanted?.has(index) ?? true).sort((one, other) => one - other);
+  };
+
+  async function* readAll(key: string, numbers?: readonly number[]): AsyncGenerator<Batch<I, T>, void, undefined> {
+    for (const index of numbersOf(key, numbers)) {
+      const batch = read(key, index);
+      if (batch !== undefined) yield await Promise.resolve({ index, request: key, ...batch });
+    }
   }
+
+  const store = (key: string, index: number, batch: LedgerBatch<I, T>): void => {
+    const known = batches.get(key) ?? new Map<number, LedgerBatch<I, T>>();
+    batches.set(key, known.set(index, batch));
+  };
 
   return {
     read,
-    store(key, index, batch) {
-      const known = batches.get(key) ?? new Map<number, LedgerBatch<I, T>>();
-      batches.set(key, known.set(index, batch));
-    },
+    store,
     async accept({ key, pipeline, inputs, batchSize }) {
       const known = requests.get(key) ?? { pipeline, inputs: [...inputs], batchSize, acceptedAt: new Date(now()) };
       if (known.pipeline !== pipeline)
@@ -82,7 +92,14 @@ export function memoryLedger<I, T>(options: MemoryLedgerOptions = {}): MemoryLed
       const batch = read(key, index);
       return await Promise.resolve(batch && { index, request: key, ...batch, outcomes: batch.outcomes.map(toPending) });
     },
+    storedNumbers: async (key, numbers) => await Promise.resolve(numbersOf(key, numbers)),
     batches: readAll,
+    async storeFailed(key, { index, inputs, error }) {
+      await Promise.resolve();
+      if (read(key, index) !== undefined) return;
+      const outcomes = inputs.map((input) => ({ status: 'failed', stage: 'fetch', input, error }) as const);
+      store(key, index, { outcomes, written: { inserted: 0, updated: 0, unchanged: 0, transactions: 1 } });
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import type { Batch, WriteCounts } from '../model/batch.ts';
+import { isUnfinished, type Batch, type WriteCounts } from '../model/batch.ts';
 import { callback, defineOptions } from '../model/defineOptions.ts';
 import { SinkError, type PipelineError } from '../model/errors.ts';
 import type { OkOutcome, Outcome, Standing } from '../model/outcome.ts';
@@ -103,6 +103,8 @@ export function memorySink<I, T>(options: MemorySinkOptions<I> = {}): MemorySink
     }
     const taken = outcomes.filter((_, position) => isOpen(known?.outcomes[position]));
     if (known !== undefined && taken.length === 0) return { ...known.written, failed: [], stored: known.outcomes };
+    // A shutdown: its rows are worth keeping, and the batch is to be done by whoever takes the request up again.
+    if (isUnfinished({ outcomes })) return { ...storeRows(taken), failed: [], stored: outcomes };
     const stored = outcomes.map((outcome, position) => {
       const before = known?.outcomes[position];
       return before === undefined || isOpen(before) ? outcome : before;

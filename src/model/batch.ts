@@ -47,3 +47,22 @@ export interface Batch<I, T> {
 export function batchMs({ durations }: Pick<Batch<unknown, unknown>, 'durations'>): number {
   return (durations?.planMs ?? 0) + (durations?.fetchMs ?? 0) + (durations?.writeMs ?? 0);
 }
+
+/**
+ * What was canceled, or could not be planned because the database was away, is to be done by whoever takes the request up
+ * again: the ledger must not know the batch.
+ */
+export function isUnfinished({ outcomes }: Pick<Batch<unknown, unknown>, 'outcomes'>): boolean {
+  return outcomes.some((outcome) => {
+    switch (outcome.status) {
+      case 'pending':
+        return true;
+      case 'skipped':
+        return outcome.reason === 'canceled';
+      case 'failed':
+        return outcome.error.code === 'database_unavailable';
+      default:
+        return false;
+    }
+  });
+}

@@ -198,8 +198,18 @@ export interface Ledger<I, T> {
   }): Promise<Acceptance<I>>;
   /** The batch as it was stored, if it was. */
   stored(key: string, index: number): Promise<Batch<I, T> | undefined>;
-  /** All stored batches of a request, by number. */
-  batches(key: string): AsyncIterable<Batch<I, T>>;
+  /**
+   * The numbers of the stored batches of a request, in ascending order, also of those that were ended by the quota or a deadline.
+   * `numbers`: which of these are stored. Default: all.
+   */
+  storedNumbers(key: string, numbers?: readonly number[]): Promise<readonly number[]>;
+  /** The stored batches of a request, by number. `numbers`: these only, where they are stored. Default: all. */
+  batches(key: string, numbers?: readonly number[]): AsyncIterable<Batch<I, T>>;
+  /** Stores a batch all of whose inputs failed at the stage `fetch`, for want of a result to write; one that is stored stays as it is. */
+  storeFailed(
+    key: string,
+    batch: { readonly index: number; readonly inputs: readonly I[]; readonly error: PipelineError },
+  ): Promise<void>;
 }
 
 /** What a write did. */

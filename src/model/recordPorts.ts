@@ -115,6 +115,8 @@ export interface Announcer {
 export interface RecordSink {
   /** Sends records in their order within a partition; resolves once all are stored. Rejects with a `PublishError`. */
   send(records: readonly SinkRecord[]): Promise<void>;
+  /** How many partitions a topic has now. Rejects with a `PublishError` when there is no such topic. */
+  partitionsOf(topic: string): Promise<number>;
   /**
    * Becomes the one owner of the group's offset in a partition: fences whoever was before, ends what that one had begun, and
    * then reads how far it had got.

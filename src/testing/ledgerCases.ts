@@ -49,8 +49,9 @@ export function ledgerCases<I, T>(): SinkCase<I, T>[] {
         assert.ok(first !== undefined && second !== undefined);
         const canceled: Outcome<I, T> = { status: 'skipped', input: second, reason: 'canceled' };
         await write(opened, { index: 0, request: 'canceled', outcomes: [ok(opened, first), canceled] });
-        const batch = await opened.sink.ledger.stored('canceled', 0);
-        assert.ok(batch === undefined || batch.outcomes[1]?.status === 'pending');
+        // To whoever waits for it, it is not there.
+        assert.deepEqual(await opened.sink.ledger.storedNumbers('canceled'), []);
+        assert.equal(await opened.sink.ledger.stored('canceled', 0), undefined);
         const [standing] = await current(opened, [first]);
         assert.equal(standing?.status, 'fresh');
         const result = await write(opened, {
@@ -87,6 +88,51 @@ export function ledgerCases<I, T>(): SinkCase<I, T>[] {
           (await collect(opened.sink.ledger.batches('many'))).map(({ index }) => index),
           numbers,
         );
+        assert.deepEqual(await opened.sink.ledger.storedNumbers('many'), numbers);
+      },
+    },
+    {
+      name: 'lists those of some batches that are stored, also where the quota ended them',
+      check: async (opened) => {
+        const { ledger } = opened.sink;
+        const skipped: Outcome<I, T> = { status: 'skipped', input: firstOf(opened), reason: 'quota' };
+        for (const index of [7, 2, 110, 5]) await write(opened, { index, request: 'some', outcomes: [skipped] });
+        assert.deepEqual(await ledger.storedNumbers('some'), [2, 5, 7, 110]);
+        // More than are read at once, in no order.
+        const wanted = [...Array.from({ length: 100 }, (_, index) => 120 - index), 5, 3];
+        assert.deepEqual(await ledger.storedNumbers('some', wanted), [5, 110]);
+        const batches = await collect(ledger.batches('some', wanted));
+        assert.deepEqual(
+          batches.map(({ index, outcomes }) => [index, ...outcomes.map(kindOf)]),
+          [
+            [5, 'skipped quota'],
+            [110, 'skipped quota'],
+          ],
+        );
+        assert.deepEqual(await ledger.storedNumbers('some', []), []);
+        assert.deepEqual(await collect(ledger.batches('some', [])), []);
+        assert.deepEqual(await ledger.storedNumbers('none'), []);
+      },
+    },
+    {
+      name: 'stores a batch that has failed, unless it is there, and what comes after that finds it',
+      check: async (opened) => {
+        const [first, second] = opened.inputs;
+        assert.ok(first !== undefined && second !== undefined);
+        const { ledger } = opened.sink;
+        const error = new PipelineError('timeout', 'no progress "\0"');
+        await write(opened, { index: 0, request: 'failing', outcomes: [ok(opened, first), ok(opened, second)] });
+        for (const index of [0, 1, 1]) await ledger.storeFailed('failing', { index, inputs: [first, second], error });
+        const [done, lost] = await collect(ledger.batches('failing'));
+        assert.deepEqual(done?.outcomes.map(kindOf), ['ok', 'ok']);
+        assert.deepEqual(lost?.outcomes.map(kindOf), ['fetch timeout', 'fetch timeout']);
+        assert.deepEqual([lost.outcomes[1]?.input, lost.written?.inserted], [second, 0]);
+        const late = await write(opened, {
+          index: 1,
+          request: 'failing',
+          outcomes: [ok(opened, first, 2), ok(opened, second, 2)],
+        });
+        assert.deepEqual(late.stored?.map(kindOf), ['fetch timeout', 'fetch timeout']);
       },
     },
     {

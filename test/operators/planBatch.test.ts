@@ -16,7 +16,9 @@ const sinkOf = (parts: Partial<Sink<string, number>> = {}): Sink<string, number>
 
 const ledgerOf = (stored: Ledger<string, number>['stored']): Ledger<string, number> => ({
   accept: () => Promise.reject(new Error('not to be accepted')),
+  storedNumbers: () => Promise.resolve([]),
   batches: () => (async function* () {})(),
+  storeFailed: () => Promise.reject(new Error('not to be failed')),
   stored,
 });
 

@@ -48,6 +48,18 @@ export class RecordProducer implements RecordSink {
     }
   }
 
+  async partitionsOf(topic: string): Promise<number> {
+    this.#demandOpen();
+    try {
+      this.#admin ??= connected(this.#client.kafka.admin());
+      const { topics } = await (await this.#admin).fetchTopicMetadata({ topics: [topic] });
+      return topics[0]?.partitions.length ?? 0;
+    } catch (error) {
+      await this.#replaceAdmin();
+      throw publishError(`the partitions of ${topic}`, error, this.#client.secrets);
+    }
+  }
+
   async own(topic: string, partition: number, group: string): Promise<Announcer> {
     this.#demandOpen();
     const announcer = new KafkaAnnouncer(this.#client, {
@@ -63,11 +75,16 @@ export class RecordProducer implements RecordSink {
       await announcer.takeOver(await this.#admin);
       return announcer;
     } catch (error) {
-      const broken = this.#admin;
-      this.#admin = undefined;
-      await Promise.all([announcer.close(), disconnected(broken)]);
+      await Promise.all([announcer.close(), this.#replaceAdmin()]);
       throw publishError(`taking over ${topic}-${partition} of group ${group}`, error, this.#client.secrets);
     }
+  }
+
+  /** The next call starts with another connection. */
+  async #replaceAdmin(): Promise<void> {
+    const broken = this.#admin;
+    this.#admin = undefined;
+    await disconnected(broken);
   }
 
   close(): Promise<void> {

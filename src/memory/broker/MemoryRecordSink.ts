@@ -20,6 +20,16 @@ export class MemoryRecordSink implements RecordSink {
     this.#state.append(records);
   }
 
+  async partitionsOf(topic: string): Promise<number> {
+    await Promise.resolve();
+    this.#demandOpen();
+    try {
+      return this.#state.partitionsOf(topic).length;
+    } catch (error) {
+      throw new PublishError(PipelineError.from(error).message);
+    }
+  }
+
   async own(topic: string, partition: number, group: string): Promise<Announcer> {
     await Promise.resolve();
     this.#demandOpen();

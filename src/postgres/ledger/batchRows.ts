@@ -6,7 +6,7 @@ import type { Outcome } from '../../model/outcome.ts';
 import { fromStoredJson, toStoredJson } from './jsonText.ts';
 import { decodeOutcome, encodeOutcome } from './outcomeCodec.ts';
 import type { LedgerCodec, OutcomeRecord } from './outcomeCodec.ts';
-import { runForRow, runStatement, statementOf } from './statement.ts';
+import { plainArray, runForRow, runStatement, statementOf } from './statement.ts';
 
 /** The key of a batch in the ledger. */
 export interface BatchKey {
@@ -77,6 +77,12 @@ export interface BatchRows<I, T> {
   readLocked(queryable: Queryable, key: BatchKey): Promise<StoredBatch<I, T> | undefined>;
   /** At most `limit` batches after the number `after`. */
   page(queryable: Queryable, request: string, after: number, limit: number): Promise<readonly StoredBatch<I, T>[]>;
+  /** Those of the batches that are there, by number. */
+  some(queryable: Queryable, request: string, numbers: readonly number[]): Promise<readonly StoredBatch<I, T>[]>;
+  /** The numbers of the batches that are there, in ascending order; of those among `numbers`, if it is given. */
+  numbers(queryable: Queryable, request: string, numbers?: readonly number[]): Promise<readonly number[]>;
+  /** Inserts a batch without rows, unless its key is there. */
+  insert(queryable: Queryable, key: BatchKey, outcomes: readonly Outcome<I, T>[]): Promise<void>;
   /** Fills the row of a key that this transaction has claimed or locked; the counts are added to those it has. */
   complete(
     queryable: Queryable,
@@ -96,6 +102,13 @@ export function batchRows<I, T>(ownSchema: string, codec: LedgerCodec<I, T>): Ba
   const read = statementOf(sql`${select} where request = $1 and number = $2`);
   const lock = statementOf(sql`${select} where request = $1 and number = $2 for update`);
   const page = statementOf(sql`${select} where request = $1 and number > $2 order by number limit $3`);
+  const some = statementOf(sql`${select} where request = $1 and number = any($2::integer[]) order by number`);
+  const numbers = statementOf(sql`
+    select number from ${batches}
+    where request = $1 and ($2::integer[] is null or number = any($2::integer[])) order by number`);
+  const insert = statementOf(sql`
+    insert into ${batches} (request, number, outcomes, ok, fresh, failed, skipped, resumable, transactions)
+    values ($1, $2, $3::jsonb, $4, $5, $6, $7, $8, 1) on conflict do nothing`);
   const complete = statementOf(sql`
     update ${batches} set outcomes = $3::jsonb, ok = $4, fresh = $5, failed = $6, skipped = $7, resumable = $8,
       inserted = inserted + $9, updated = updated + $10, unchanged = unchanged + $11, transactions = transactions + $12,
@@ -127,6 +140,15 @@ export function batchRows<I, T>(ownSchema: string, codec: LedgerCodec<I, T>): Ba
     readLocked: (queryable, key) => readWith(lock, queryable, key),
     page: async (queryable, request, after, limit) =>
       (await runStatement<BatchRow>(queryable, page, [request, after, limit])).map(decode),
+    some: async (queryable, request, wanted) =>
+      (await runStatement<BatchRow>(queryable, some, [request, plainArray(wanted)])).map(decode),
+    numbers: async (queryable, request, wanted) => {
+      const values = [request, wanted === undefined ? null : plainArray(wanted)];
+      return (await runStatement<{ number: number }>(queryable, numbers, values)).map(({ number }) => number);
+    },
+    insert: async (queryable, key, outcomes) => {
+      await runStatement(queryable, insert, entry(key, outcomes));
+    },
     complete: (queryable, key, outcomes, { inserted, updated, unchanged, transactions }) => {
       const values = [...entry(key, outcomes), inserted, updated, unchanged, transactions];
       return runForRow<WriteCounts>(queryable, complete, values);

@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
 import { sql } from '@databases/pg';
-import type { Queryable } from '@databases/pg';
 import type { Batch } from '../../model/batch.ts';
 import { callback, defineOptions, port } from '../../model/defineOptions.ts';
 import { RequestError } from '../../model/errors.ts';
@@ -8,7 +7,7 @@ import type { Acceptance, Ledger } from '../../model/ports.ts';
 import type { Database } from '../connectDatabase.ts';
 import { withRetry } from '../inTransaction.ts';
 import { batchRows, isResumable } from './batchRows.ts';
-import type { StoredBatch } from './batchRows.ts';
+import type { BatchRows, StoredBatch } from './batchRows.ts';
 import { fromStoredJson, toStoredJson } from './jsonText.ts';
 import { plainCodec } from './outcomeCodec.ts';
 import type { LedgerCodec } from './outcomeCodec.ts';
@@ -93,7 +92,12 @@ export function postgresLedger<I, T>(options: PostgresLedgerOptions<I, T>): Ledg
       const stored = await withRetry(database, () => rows.read(database.pool, { request: key, index }));
       return stored === undefined ? undefined : toBatch(key, stored, 'pending');
     },
-    batches: (key) => readBatches(database, rows, key),
+    storedNumbers: (key, numbers) => withRetry(database, () => rows.numbers(database.pool, key, numbers)),
+    batches: (key, numbers) => readBatches(database, rows, key, numbers),
+    storeFailed: async (key, { index, inputs, error }) => {
+      const outcomes = inputs.map((input) => ({ status: 'failed', stage: 'fetch', input, error }) as const);
+      await withRetry(database, () => rows.insert(database.pool, { request: key, index }, outcomes));
+    },
   };
 }
 
@@ -171,15 +175,24 @@ function toBatch<I, T>(request: string, stored: StoredBatch<I, T>, resumableAs: 
 /** In pages, so that a request of any size is read in constant memory. */
 async function* readBatches<I, T>(
   database: Database,
-  rows: {
-    page(queryable: Queryable, request: string, after: number, limit: number): Promise<readonly StoredBatch<I, T>[]>;
-  },
+  rows: Pick<BatchRows<I, T>, 'page' | 'some'>,
   request: string,
+  numbers?: readonly number[],
 ): AsyncGenerator<Batch<I, T>, void, undefined> {
+  const { pool } = database;
+  if (numbers !== undefined) {
+    const wanted = [...new Set(numbers)].sort((one, other) => one - other);
+    for (let at = 0; at < wanted.length; at += batchesAtOnce) {
+      const some = wanted.slice(at, at + batchesAtOnce);
+      const page = await withRetry(database, () => rows.some(pool, request, some));
+      for (const stored of page) yield toBatch(request, stored, 'skipped');
+    }
+    return;
+  }
   let after = -1;
   for (;;) {
     const from = after;
-    const page = await withRetry(database, () => rows.page(database.pool, request, from, batchesAtOnce));
+    const page = await withRetry(database, () => rows.page(pool, request, from, batchesAtOnce));
     for (const stored of page) yield toBatch(request, stored, 'skipped');
     const last = page.at(-1);
     if (last === undefined || page.length < batchesAtOnce) return;

@@ -1,5 +1,5 @@
 import type { Queryable, Transaction } from '@databases/pg';
-import type { Batch, WriteCounts } from '../../model/batch.ts';
+import { isUnfinished, type Batch, type WriteCounts } from '../../model/batch.ts';
 import { SinkError } from '../../model/errors.ts';
 import type { PipelineError } from '../../model/errors.ts';
 import type { Outcome } from '../../model/outcome.ts';
@@ -10,7 +10,7 @@ import { isResumable } from '../ledger/batchRows.ts';
 import type { BatchKey, BatchRows, StoredBatch } from '../ledger/batchRows.ts';
 import { isRowError } from './rowErrors.ts';
 import type { OpenTable, SinkTable, Unit, Written } from './sinkTable.ts';
-import { isUnfinished, settleOutcomes, sortOut } from './sortOut.ts';
+import { settleOutcomes, sortOut } from './sortOut.ts';
 import type { Failures, SortedOut } from './sortOut.ts';
 import { writeByHalves } from './writeUnits.ts';
 import type { UnitsWritten } from './writeUnits.ts';

@@ -55,22 +55,3 @@ export function settleOutcomes<I, T>(batch: Batch<I, T>, table: SinkTable<I, T>,
     return outcome.status === 'ok' && table.settled !== undefined ? table.settled(outcome) : outcome;
   });
 }
-
-/**
- * What was canceled, or could not be planned because the database was away, is to be done by whoever takes the request up
- * again: the ledger must not know the batch.
- */
-export function isUnfinished({ outcomes }: Batch<unknown, unknown>): boolean {
-  return outcomes.some((outcome) => {
-    switch (outcome.status) {
-      case 'pending':
-        return true;
-      case 'skipped':
-        return outcome.reason === 'canceled';
-      case 'failed':
-        return outcome.error.code === 'database_unavailable';
-      default:
-        return false;
-    }
-  });
-}

@@ -112,6 +112,16 @@ export function announcerCases(): readonly RecordCase[] {
       },
     },
     {
+      name: 'counts the partitions of a topic, and knows none of one that is not there',
+      check: async (bench) => {
+        const sink = bench.sink();
+        assert.equal(await sink.partitionsOf(await bench.createTopic(3)), 3);
+        assert.equal(await sink.partitionsOf(await bench.createTopic(1)), 1);
+        await assert.rejects(sink.partitionsOf(`missing-${bench.groupId}`), isRefused);
+        assert.equal(await sink.partitionsOf(await bench.createTopic(2)), 2);
+      },
+    },
+    {
       name: 'refuses what comes after it was closed, and an unknown partition',
       check: async (bench) => {
         const topic = await bench.createTopic(1);
@@ -124,6 +134,7 @@ export function announcerCases(): readonly RecordCase[] {
         await sink.close();
         await assert.rejects(sink.own(topic, 0, bench.groupId), isRefused);
         await assert.rejects(sink.send([]), isRefused);
+        await assert.rejects(sink.partitionsOf(topic), isRefused);
       },
     },
   ];
