@@ -13,41 +13,51 @@ declare module 'vitest' {
 /** What the run answers to whoever asks for its broker. */
 export type Answer = { readonly broker: KafkaBroker } | { readonly missing: string };
 
-/** Offers one broker to the whole run: that of TEST_KAFKA_BROKERS, or else one that is started when a test asks for it. */
-export async function offerKafka(project: TestProject): Promise<() => Promise<void>> {
+/** The broker of a run, found when it is first asked for. */
+export interface BrokerOfRun {
+  find(): Promise<Answer>;
+  /** Stops what was started; the one line to be told at the end, where tests were left out. */
+  end(): Promise<string | undefined>;
+}
+
+/** That of TEST_KAFKA_BROKERS, or else one that is started. */
+export function brokerOfRun(start: () => Promise<Started> = startKafkaBroker): BrokerOfRun {
+  const given = process.env['TEST_KAFKA_BROKERS'] ?? '';
   let started: Promise<Started> | undefined;
-  const server = createServer((_request, response) => {
-    const given = process.env['TEST_KAFKA_BROKERS'] ?? '';
-    const answer = given === '' ? (started ??= start()).then(toAnswer) : Promise.resolve(fromEnvironment(given));
-    void answer.then((found) => response.end(JSON.stringify(found)));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  project.provide('kafkaUrl', `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`);
-  return async () => {
-    await closed(server);
-    const broker = await started;
-    if (broker === undefined) return;
-    if ('stop' in broker) await broker.stop();
-    else console.log(`The tests of Kafka were left out: ${broker.missing}.`);
+  return {
+    async find() {
+      if (given !== '') return { broker: { brokers: given.split(','), saslBrokers: undefined } };
+      const found = await (started ??= start());
+      if ('missing' in found) return found;
+      const { brokers, saslBrokers } = found;
+      return { broker: { brokers, saslBrokers } };
+    },
+    async end() {
+      const found = await started;
+      if (found === undefined) return undefined;
+      if ('missing' in found) {
+        const reason = `TEST_KAFKA_BROKERS is not set; ${found.missing}`;
+        return `The tests of Kafka were left out, because there is no broker: ${reason.replaceAll(/\s+/g, ' ')}.`;
+      }
+      await found.stop();
+      return undefined;
+    },
   };
 }
 
-async function start(): Promise<Started> {
-  try {
-    return await startKafkaBroker();
-  } catch (error) {
-    return { missing: error instanceof Error ? error.message : String(error) };
-  }
-}
-
-function fromEnvironment(brokers: string): Answer {
-  return { broker: { brokers: brokers.split(','), saslBrokers: undefined } };
-}
-
-function toAnswer(started: Started): Answer {
-  if ('missing' in started) return started;
-  const { brokers, saslBrokers } = started;
-  return { broker: { brokers, saslBrokers } };
+/** Offers one broker to the whole run. */
+export async function offerKafka(project: TestProject): Promise<() => Promise<void>> {
+  const broker = brokerOfRun();
+  const server = createServer((_request, response) => {
+    void broker.find().then((answer) => response.end(JSON.stringify(answer)));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  project.provide('kafkaUrl', `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  return async () => {
+    await closed(server);
+    const line = await broker.end();
+    if (line !== undefined) console.log(line);
+  };
 }
 
 function closed(server: Server): Promise<unknown> {
