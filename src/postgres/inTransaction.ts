@@ -1,9 +1,9 @@
 import type { Transaction } from '@databases/pg';
 import { z } from 'zod';
 import { callback, defineOptions } from '../model/defineOptions.ts';
-import { SinkError } from '../model/errors.ts';
 import type { Database } from './connectDatabase.ts';
 import { databaseError, isTransient } from './errors.ts';
+import { untilAborted } from './untilAborted.ts';
 
 export interface TransactionOptions {
   /** Ends the attempt under way and the wait between two attempts. Default: none. */
@@ -100,21 +100,6 @@ export async function withRetry<Result>(
   }
 }
 
-/** The promise's result, or the signal's reason as soon as it fires; what the promise does afterwards is ignored. */
-function untilAborted<Result>(promise: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      reject(reasonOf(signal));
-    };
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => {
-      signal.removeEventListener('abort', abort);
-    });
-  });
-}
-
 function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const elapsed = new Promise<void>((resolve) => {
@@ -123,11 +108,4 @@ function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<v
   return untilAborted(elapsed, signal).finally(() => {
     clearTimeout(timer);
   });
-}
-
-function reasonOf(signal: AbortSignal): Error {
-  const reason: unknown = signal.reason;
-  return reason instanceof Error
-    ? reason
-    : new SinkError('canceled', 'the transaction was canceled', { cause: reason });
 }

@@ -14,6 +14,7 @@ export { marketDataSink, type MarketDataSinkOptions } from './sinks/marketDataSi
 export { marketIndexSink, type MarketIndexSinkOptions } from './sinks/marketIndexSink.ts';
 export { monthlyPriceSink, type MonthlyPriceSinkOptions } from './sinks/monthlyPriceSink.ts';
 export type { TableSink } from './sinks/tableSink.ts';
+export { patientSink, type PatientSink, type PatientSinkOptions } from './patientSink.ts';
 export { postgresLedger, type PostgresLedgerOptions } from './ledger/postgresLedger.ts';
 export type { LedgerCodec } from './ledger/outcomeCodec.ts';
 export { removeExpired, type RemoveExpiredOptions } from './ledger/removeExpired.ts';
