@@ -227,6 +227,18 @@ describe('a provider that is down', () => {
     expect(provider.calls).toEqual([['x'], ['x'], ['y']]);
   });
 
+  it('stays down for whoever asks until a call is answered, also when nobody calls', async () => {
+    const controller = new AbortController();
+    const { fetcher } = downUntil(60_000, { circuitFailures: 1, outageMs: Infinity });
+    void fetcher.fetch(['x'], call({ signal: controller.signal }));
+    await vi.advanceTimersByTimeAsync(1_000);
+    controller.abort();
+    await vi.advanceTimersByTimeAsync(100_000);
+    expect(fetcher.health?.()).toMatchObject([{ provider: 'words', state: 'down' }]);
+    await fetcher.fetch(['y'], call());
+    expect(fetcher.health?.()).toEqual([{ provider: 'words', state: 'up' }]);
+  });
+
   it('is forgotten by a batch that ends', async () => {
     const controller = new AbortController();
     const { fetcher } = downUntil(Infinity, { circuitFailures: 1 });

@@ -90,7 +90,8 @@ export class ProviderState<I, T> {
         ? { provider, state: 'refused', error }
         : { provider, state: 'exhausted', error, until: this.#dateIn(until - performance.now()) };
     }
-    if (!this.breaker.isDown) return { provider, state: 'up' };
+    // Also when a trial is due, and nobody has asked for anything since.
+    if (this.breaker.downMs === 0) return { provider, state: 'up' };
     return { provider, state: 'down', error: this.breaker.error, until: this.#dateIn(this.breaker.trialInMs) };
   }
 
