@@ -2,3 +2,8 @@ export type { KafkaConnectionOptions, KafkaSasl } from './client/kafkaConnection
 export type { KafkaLog } from './client/kafkaLog.ts';
 export { kafkaSink, type KafkaSinkOptions } from './kafkaSink.ts';
 export { kafkaSource, type KafkaSourceOptions } from './kafkaSource.ts';
+export type { WorkerEvent, WorkerObserver } from './requests/workerEvent.ts';
+export { completionRecords, type CompletionTarget } from './records/completionRecords.ts';
+export { deadLetterRecord, type DeadLetterTarget } from './records/deadLetterRecord.ts';
+export { ledgerKeyOf } from './records/ledgerKeyOf.ts';
+export { recordPublisher, type RecordPublisherOptions } from './records/recordPublisher.ts';
