@@ -28,6 +28,7 @@ import type { Database } from '../../postgres/index.ts';
 import type { Environment } from '../input/environment.ts';
 import { politeLimiter, spacedLimiter, unlimited, windowLimiter, type WindowAllowance } from './limiters.ts';
 import { readFrankfurter, readMassive, readRapidApi, readTwelveData } from './providerVariables.ts';
+import type { SharedLimiters } from './SharedLimiters.ts';
 
 export type ProviderName = 'twelve-data' | 'yahoo-rapidapi' | 'massive' | 'frankfurter' | 'recorded' | 'simulated';
 
@@ -36,8 +37,19 @@ export interface OpenFetcher<I, T> extends AsyncDisposable {
   readonly fetcher: Fetcher<I, T>;
 }
 
-/** Makes a fetcher that counts its credits in the database, if there is one. */
-export type FetcherOpener<I, T> = (database: Database | undefined) => OpenFetcher<I, T>;
+/**
+ * Makes a fetcher that counts its credits in the database, if there is one. Without `sharing` it has a limiter of its own,
+ * which it takes along when it is disposed of.
+ */
+export type FetcherOpener<I, T> = (database: Database | undefined, sharing?: FetcherSharing) => OpenFetcher<I, T>;
+
+/** What the fetchers of a process that serves several pipelines have in common. */
+export interface FetcherSharing {
+  /** One limiter for each API key; whoever shares them stops them. */
+  readonly limiters: SharedLimiters;
+  /** How much a fetcher puts up with. */
+  readonly patience: LimitedOptions;
+}
 
 /**
  * How to read the variables of a provider, which throws an `OptionsError` when one is missing, and then to make its fetcher;
@@ -86,7 +98,7 @@ export const indexFetchers: Fetchers<MarketIndex, IndexQuote> = {
     const { apiKey, baseUrl, path, ...plan } = readRapidApi(environment);
     const provider = yahooRapidApiIndexes({ apiKey, host: new URL(baseUrl).host, baseUrl, path });
     const allowance = { provider: provider.name, apiKey, ...plan };
-    return opener(provider, (database) => spacedLimiter(allowance, database), { timeoutMs });
+    return opener(provider, (database, lanes) => spacedLimiter(allowance, database, lanes), { timeoutMs }, apiKey);
   },
   recorded: () => opener(recordedIndexes(), unlimited),
   simulated: () => opener(simulatedIndexes(), unlimited),
@@ -98,18 +110,27 @@ function keyed<I, T>(
   { apiKey, credits, windowMs, quota }: Pick<WindowAllowance, 'apiKey' | 'credits' | 'windowMs' | 'quota'>,
   callMs: number,
 ): FetcherOpener<I, T> {
-  // A call also waits for the database, before it is sent.
-  const callTimeoutMs = callMs + databaseMs;
-  const allowance = { provider: provider.name, apiKey, credits, windowMs, quota, callTimeoutMs };
-  return opener(provider, (database) => windowLimiter(allowance, database), { timeoutMs: callMs });
+  const openLimiter = (database: Database | undefined, lanes: readonly string[] = []): CreditLimiter => {
+    // A call also waits for the database, before it is sent. A limiter for several lanes has calls of both kinds.
+    const callTimeoutMs = (lanes.length > 1 ? monthlyTimeoutMs : callMs) + databaseMs;
+    return windowLimiter({ provider: provider.name, apiKey, credits, windowMs, quota, callTimeoutMs }, database, lanes);
+  };
+  return opener(provider, openLimiter, { timeoutMs: callMs }, apiKey);
 }
 
 function opener<I, T>(
   provider: Provider<I, T>,
-  openLimiter: (database: Database | undefined) => CreditLimiter,
+  openLimiter: (database: Database | undefined, lanes?: readonly string[]) => CreditLimiter,
   options: LimitedOptions = {},
+  apiKey = '',
 ): FetcherOpener<I, T> {
-  return (database) => {
+  return (database, sharing) => {
+    if (sharing !== undefined) {
+      const account = { provider: provider.name, apiKey };
+      const limiter = sharing.limiters.of(account, (lanes) => openLimiter(database, lanes));
+      const fetcher = limited(provider, limiter, { ...options, ...sharing.patience });
+      return { fetcher, [Symbol.asyncDispose]: () => Promise.resolve() };
+    }
     const limiter = openLimiter(database);
     return { fetcher: limited(provider, limiter, options), [Symbol.asyncDispose]: () => limiter.stop() };
   };
@@ -119,8 +140,8 @@ function opener<I, T>(
 export function inTurn<I, T>(openers: readonly FetcherOpener<I, T>[]): FetcherOpener<I, T> {
   const [only] = openers;
   if (only !== undefined && openers.length === 1) return only;
-  return (database) => {
-    const opened = openers.map((open) => open(database));
+  return (database, sharing) => {
+    const opened = openers.map((open) => open(database, sharing));
     return {
       fetcher: firstOf(...opened.map(({ fetcher }) => fetcher)),
       [Symbol.asyncDispose]: async () => {

@@ -23,13 +23,18 @@ export interface SpacedAllowance extends Allowance {
 
 /**
  * Keeps a window of credits. With a database all processes on the key count in it together, and a day's credits survive the
- * process; without one, this process counts for itself.
+ * process; without one, this process counts for itself. `lanes` are those that share it, the highest first.
  */
-export function windowLimiter(allowance: WindowAllowance, database: Database | undefined): CreditLimiter {
+export function windowLimiter(
+  allowance: WindowAllowance,
+  database: Database | undefined,
+  lanes: readonly string[] = [],
+): CreditLimiter {
   const { provider, apiKey, credits, windowMs, callTimeoutMs } = allowance;
   return creditLimiter({
     credits,
     windowMs,
+    lanes,
     callTimeoutMs,
     quotas: quotasOf(allowance, database),
     ...(database && { window: postgresWindow({ database, provider, apiKey, credits, windowMs }) }),
@@ -37,9 +42,13 @@ export function windowLimiter(allowance: WindowAllowance, database: Database | u
 }
 
 /** A strict window of a second would be waited through most of the time: the calls are spaced out instead. */
-export function spacedLimiter(allowance: SpacedAllowance, database: Database | undefined): CreditLimiter {
+export function spacedLimiter(
+  allowance: SpacedAllowance,
+  database: Database | undefined,
+  lanes: readonly string[] = [],
+): CreditLimiter {
   const minTimeMs = spacingMs(allowance.callsPerSecond);
-  return creditLimiter({ credits: Infinity, minTimeMs, quotas: quotasOf(allowance, database) });
+  return creditLimiter({ credits: Infinity, minTimeMs, lanes, quotas: quotasOf(allowance, database) });
 }
 
 /** The time between two calls; a quarter of head room is for calls that catch up with each other on their way. */
@@ -48,8 +57,8 @@ export function spacingMs(callsPerSecond: number): number {
 }
 
 /** Frankfurter has no quota and asks for moderation. */
-export function politeLimiter(): CreditLimiter {
-  return creditLimiter({ credits: 60, maxConcurrent: 2 });
+export function politeLimiter(_database: Database | undefined, lanes: readonly string[] = []): CreditLimiter {
+  return creditLimiter({ credits: 60, maxConcurrent: 2, lanes });
 }
 
 /** Recorded and simulated providers have no quota. */

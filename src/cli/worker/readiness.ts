@@ -1,0 +1,49 @@
+import type { PipelineName, ProviderHealth } from '../../index.ts';
+import { jsonPage, type Page } from './httpServer.ts';
+import type { Probe } from './Probe.ts';
+
+export type WorkerState = 'starting' | 'running' | 'draining';
+
+/** What readiness depends on. */
+export interface ReadinessParts {
+  state(): WorkerState;
+  readonly groupId: string;
+  /** Whether the worker is a member of its group. */
+  isJoined(): boolean;
+  /** Undefined: everything is kept in memory. */
+  readonly database: Probe | undefined;
+  readonly providers: readonly PipelineHealth[];
+}
+
+export interface PipelineHealth {
+  readonly pipeline: PipelineName;
+  health(): readonly ProviderHealth[];
+}
+
+/** Whether requests can be served: 200 or 503, and in either case which part is how. No message: only stable codes. */
+export async function readyPage({ state, groupId, isJoined, database, providers }: ReadinessParts): Promise<Page> {
+  const kafka = { ready: isJoined(), group: groupId };
+  const postgresql = database === undefined ? { ready: true, memory: true } : { ready: await database.isThere() };
+  const pipelines = providers.map(({ pipeline, health }) => pipelineReport(pipeline, health()));
+  const ready = state() === 'running' && [kafka, postgresql, ...pipelines].every((part) => part.ready);
+  return jsonPage(ready ? 200 : 503, { ready, state: state(), kafka, postgresql, pipelines });
+}
+
+interface PipelineReport {
+  readonly pipeline: PipelineName;
+  readonly ready: boolean;
+  readonly providers: readonly object[];
+}
+
+function pipelineReport(pipeline: PipelineName, health: readonly ProviderHealth[]): PipelineReport {
+  return {
+    pipeline,
+    ready: health.length === 0 || health.some(isAnswering),
+    providers: health.map(({ provider, state, error, until }) => ({ provider, state, error: error?.code, until })),
+  };
+}
+
+/** A quota that is used up is an answer: requests are told so. */
+function isAnswering({ state }: ProviderHealth): boolean {
+  return state === 'up' || state === 'exhausted';
+}
