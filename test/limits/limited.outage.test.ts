@@ -235,7 +235,8 @@ describe('a provider that is down', () => {
     controller.abort();
     await vi.advanceTimersByTimeAsync(100_000);
     expect(fetcher.health?.()).toMatchObject([{ provider: 'words', state: 'down' }]);
-    await fetcher.fetch(['y'], call());
+    void fetcher.fetch(['y'], call());
+    await vi.advanceTimersByTimeAsync(1_000);
     expect(fetcher.health?.()).toEqual([{ provider: 'words', state: 'up' }]);
   });
 

@@ -8,9 +8,9 @@ export interface Account {
 
 export interface SharedLimitersOptions {
   /** The lanes of the pipelines that ask the provider, the highest first. */
-  lanesOf(provider: string): readonly string[];
+  readonly lanesOf: (provider: string) => readonly string[];
   /** Wraps each limiter once it is made. Default: nothing. */
-  wrap?: ((limiter: Limiter) => Limiter) | undefined;
+  readonly wrap?: ((limiter: Limiter) => Limiter) | undefined;
 }
 
 /** One limiter for each API key, whatever number of pipelines ask with it. */

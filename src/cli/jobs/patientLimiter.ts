@@ -6,9 +6,9 @@ const longestPauseMs = 5_000;
 
 export interface PatientLimiterOptions {
   /** Called each time that no credits could be had, with the reason. */
-  onAway(error: PipelineError): void;
+  readonly onAway: (error: PipelineError) => void;
   /** Called when credits were granted. */
-  onGrant(): void;
+  readonly onGrant: () => void;
 }
 
 /**
@@ -18,9 +18,9 @@ export interface PatientLimiterOptions {
 export function patientLimiter(limiter: Limiter, { onAway, onGrant }: PatientLimiterOptions): Limiter {
   return {
     async run(want, task, call) {
-      let isGranted = false;
+      const credits = { areGranted: false };
       const granted: typeof task = (grant) => {
-        isGranted = true;
+        credits.areGranted = true;
         onGrant();
         return task(grant);
       };
@@ -29,7 +29,7 @@ export function patientLimiter(limiter: Limiter, { onAway, onGrant }: PatientLim
           return await limiter.run(want, granted, call);
         } catch (error) {
           // Before the call it is the limiter that fails, afterwards the call.
-          if (isGranted || !PipelineError.isInstance(error) || !error.retryable) throw error;
+          if (credits.areGranted || !PipelineError.isInstance(error) || !error.retryable) throw error;
           onAway(error);
         }
         await pause(pauseMs, call.signal);

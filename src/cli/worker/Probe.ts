@@ -3,7 +3,7 @@ const cacheMs = 2_000;
 
 export interface ProbeOptions {
   /** A question that costs little; it rejects when what it asks is not there. */
-  ask(): Promise<unknown>;
+  readonly ask: () => Promise<unknown>;
   /** After how long without an answer it counts as not there, in milliseconds. Default: 2000. */
   readonly timeoutMs?: number | undefined;
 }

@@ -9,7 +9,7 @@ const everyMs = 1_000;
 export interface ProviderWatchOptions {
   readonly providers: readonly PipelineHealth[];
   /** Gets a line when a provider is not what it was. */
-  log(line: string): void;
+  readonly log: (line: string) => void;
 }
 
 interface Seen {

@@ -6,10 +6,10 @@ export type WorkerState = 'starting' | 'running' | 'draining';
 
 /** What readiness depends on. */
 export interface ReadinessParts {
-  state(): WorkerState;
+  readonly state: () => WorkerState;
   readonly groupId: string;
   /** Whether the worker is a member of its group. */
-  isJoined(): boolean;
+  readonly isJoined: () => boolean;
   /** Undefined: everything is kept in memory. */
   readonly database: Probe | undefined;
   readonly providers: readonly PipelineHealth[];
@@ -17,7 +17,7 @@ export interface ReadinessParts {
 
 export interface PipelineHealth {
   readonly pipeline: PipelineName;
-  health(): readonly ProviderHealth[];
+  readonly health: () => readonly ProviderHealth[];
 }
 
 /** Whether requests can be served: 200 or 503, and in either case which part is how. No message: only stable codes. */

@@ -12,7 +12,7 @@ export interface UntilThereOptions {
   /** Ends the wait. */
   readonly signal: AbortSignal;
   /** Gets one line for each attempt that failed. */
-  log(line: string): void;
+  readonly log: (line: string) => void;
 }
 
 /**
