@@ -2,6 +2,15 @@ export type { KafkaConnectionOptions, KafkaSasl } from './client/kafkaConnection
 export type { KafkaLog } from './client/kafkaLog.ts';
 export { kafkaSink, type KafkaSinkOptions } from './kafkaSink.ts';
 export { kafkaSource, type KafkaSourceOptions } from './kafkaSource.ts';
+export { fromRequests, type DeliveryOf } from './requests/fromRequests.ts';
+export type { FromRequestsOptions } from './requests/fromRequestsOptions.ts';
+export type { AnyRequestTopic, RequestTopic } from './requests/requestTopic.ts';
+export {
+  historicalMarketDataTopic,
+  marketDataTopic,
+  marketIndexDataTopic,
+  type RequestTopicOptions,
+} from './requests/requestTopics.ts';
 export type { WorkerEvent, WorkerObserver } from './requests/workerEvent.ts';
 export { completionRecords, type CompletionTarget } from './records/completionRecords.ts';
 export { deadLetterRecord, type DeadLetterTarget } from './records/deadLetterRecord.ts';

@@ -13,6 +13,13 @@ export type WorkerEvent =
     }
   /** It is not any more; what was open in it is given up here, and goes on where it is now. */
   | { readonly type: 'partition-lost'; readonly place: TopicPartition; readonly open: number }
+  /** It cannot be owned, or nothing announced in it, for now: that is tried again after the delay, without end. */
+  | {
+      readonly type: 'partition-waiting';
+      readonly place: TopicPartition;
+      readonly error: PipelineError;
+      readonly delayMs: number;
+    }
   /** The group was lost, and is joined again. */
   | { readonly type: 'interrupted'; readonly error: PipelineError }
   | {

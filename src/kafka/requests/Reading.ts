@@ -1,0 +1,124 @@
+import { Subject } from 'rxjs';
+import type { TopicPartition } from '../../model/recordPorts.ts';
+import { WorkPartition } from '../work/WorkPartition.ts';
+import { AssignedPartitions } from './AssignedPartitions.ts';
+import type { FromRequestsSettings } from './fromRequestsOptions.ts';
+import type { AnyDelivery, PartitionContext, PartitionHandler } from './partitionHandler.ts';
+import { ProgressWatch } from './ProgressWatch.ts';
+import { RequestPartition } from './partition/RequestPartition.ts';
+import type { AnyRequestTopic } from './requestTopic.ts';
+import type { WorkerEvent } from './workerEvent.ts';
+
+/** Where deliveries go. */
+export interface ReadingObserver {
+  deliver(delivery: AnyDelivery): void;
+  complete(): void;
+  error(error: unknown): void;
+}
+
+/** One subscription to `fromRequests`: from joining the group to leaving it. */
+export class Reading {
+  readonly #settings: FromRequestsSettings;
+  readonly #observer: ReadingObserver;
+  readonly #watch: ProgressWatch;
+  readonly #partitions = new AssignedPartitions((epoch, place) => this.#open(epoch, place));
+  readonly #requestTopics: ReadonlyMap<string, AnyRequestTopic>;
+  readonly #workTopics: ReadonlyMap<string, AnyRequestTopic>;
+  readonly #emit: (event: WorkerEvent) => void;
+  readonly #onStop = (): void => void this.#drain();
+  /** Whether nothing new is taken. */
+  #isEnding = false;
+  /** Whether there is nothing to leave. */
+  #hasLeft = false;
+
+  constructor(settings: FromRequestsSettings, observer: ReadingObserver) {
+    const { topics, progressDeadlineMs: deadlineMs, progress, standsStill, now } = settings;
+    this.#settings = settings;
+    this.#observer = observer;
+    this.#watch = new ProgressWatch({ deadlineMs, progress, standsStill, now });
+    this.#requestTopics = new Map(topics.map((topic) => [topic.topic, topic]));
+    this.#workTopics = new Map(
+      topics.flatMap((topic) => (topic.workTopic === undefined ? [] : [[topic.workTopic, topic]])),
+    );
+    this.#emit = relayTo(settings.events);
+  }
+
+  start(): void {
+    const { stop } = this.#settings;
+    if (stop?.aborted === true) {
+      this.#observer.complete();
+      return;
+    }
+    stop?.addEventListener('abort', this.#onStop, { once: true });
+    void this.#run();
+  }
+
+  /** Gives everything up at once, and leaves the group. */
+  end(): void {
+    this.#isEnding = true;
+    this.#settings.stop?.removeEventListener('abort', this.#onStop);
+    this.#watch.close();
+    void this.#partitions.close();
+    void this.#leave();
+  }
+
+  async #run(): Promise<void> {
+    const { source } = this.#settings;
+    try {
+      await source.run({
+        onAssigned: (epoch, partitions) => this.#partitions.onAssigned(epoch, partitions),
+        onRecord: (record, epoch) => this.#partitions.onRecord(record, epoch),
+        onRevoked: (epoch, partitions) => this.#partitions.onRevoked(epoch, partitions),
+        onInterrupted: (error) => this.#emit({ type: 'interrupted', error }),
+        onFatal: (error) => this.#observer.error(error),
+      });
+    } catch (error) {
+      // A source that has not joined may be run again: it is not stopped.
+      this.#hasLeft = true;
+      if (!this.#isEnding) this.#observer.error(error);
+    }
+  }
+
+  async #drain(): Promise<void> {
+    this.#isEnding = true;
+    await this.#partitions.drain();
+    await this.#partitions.close();
+    await this.#leave();
+    this.#observer.complete();
+  }
+
+  async #leave(): Promise<void> {
+    if (!this.#hasLeft) await this.#settings.source.stop().catch(() => undefined); // it is over, whatever it failed with
+  }
+
+  /** The handler of a partition; none when nothing new is taken. */
+  #open(epoch: number, place: TopicPartition): PartitionHandler | undefined {
+    const { source, window, progressDeadlineMs, splitAbove } = this.#settings;
+    const topic = this.#requestTopics.get(place.topic);
+    const workTopic = this.#workTopics.get(place.topic);
+    // From within `onAssigned`: no record comes before the partition is owned.
+    if (this.#isEnding || workTopic === undefined) source.pause([place]);
+    if (this.#isEnding) return undefined;
+    const context = this.#contextOf(epoch, place);
+    if (topic !== undefined) return new RequestPartition({ ...context, topic, window, progressDeadlineMs, splitAbove });
+    return workTopic && new WorkPartition(workTopic, context);
+  }
+
+  #contextOf(epoch: number, place: TopicPartition): PartitionContext {
+    const { source, sink, groupId, maxOpen, maxMessageBytes, now } = this.#settings;
+    return {
+      ...{ place, epoch, source, sink, groupId, maxOpen, maxMessageBytes, now },
+      watch: this.#watch,
+      deliver: (delivery) => this.#observer.deliver(delivery),
+      emit: this.#emit,
+    };
+  }
+}
+
+/** What an observer throws must change nothing here: the subject reports it as an unhandled error. */
+function relayTo(observer: { next(event: WorkerEvent): void } | undefined): (event: WorkerEvent) => void {
+  if (observer === undefined) return () => undefined;
+  const relay = new Subject<WorkerEvent>();
+  relay.subscribe((event) => observer.next(event));
+  return (event) => relay.next(event);
+}

@@ -1,0 +1,95 @@
+import { FencedError, PipelineError, SinkError } from '../../../model/errors.ts';
+import type { CompletionEvent } from '../../../model/events/completion.ts';
+import type { AnyDelivery } from '../partitionHandler.ts';
+
+/** What a pipeline says of a request. */
+export type Answer =
+  | { readonly type: 'completed'; readonly completion: CompletionEvent; readonly announced: (error?: unknown) => void }
+  | { readonly type: 'returned'; readonly error: PipelineError };
+
+/** A request that was handed out once. The first answer counts; later ones are refused. */
+export class Attempt {
+  readonly delivery: AnyDelivery;
+  readonly answer: Promise<Answer>;
+  readonly #controller = new AbortController();
+  #settle: ((answer: Answer) => void) | undefined;
+  #fail: ((error: Error) => void) | undefined;
+  #stuck: PipelineError | undefined;
+
+  constructor(delivery: Omit<AnyDelivery, 'signal' | 'ack' | 'nack'>) {
+    this.answer = new Promise((resolve, reject) => {
+      this.#settle = resolve;
+      this.#fail = reject;
+    });
+    this.delivery = {
+      ...delivery,
+      signal: this.#controller.signal,
+      ack: (completion) => this.#ack(completion),
+      nack: (error) => this.#nack(error),
+    };
+  }
+
+  /** Why it was told to end, when it made no progress. */
+  get stuck(): PipelineError | undefined {
+    return this.#stuck;
+  }
+
+  /** Tells the pipeline to end the request, and to answer with what it has. */
+  end(stuck: PipelineError): void {
+    this.#stuck = stuck;
+    this.#controller.abort(stuck);
+  }
+
+  /** Answers in the pipeline's place. */
+  giveUp(error: PipelineError): void {
+    this.#take({ type: 'returned', error });
+  }
+
+  /** The request is somebody else's: `answer` rejects, and what the pipeline still says of it is refused. */
+  lose(reason: Error): void {
+    this.#fail?.(reason);
+    this.#close();
+    this.#controller.abort(reason);
+  }
+
+  async #ack(completion: CompletionEvent): Promise<void> {
+    if (this.#settle === undefined)
+      throw new FencedError(`request ${this.delivery.id} is answered, or not ours any more`);
+    const obstacle = obstacleTo(completion, this.#stuck !== undefined);
+    if (obstacle !== undefined) {
+      this.#take({ type: 'returned', error: obstacle });
+      throw obstacle;
+    }
+    await new Promise<void>((resolve, reject) => {
+      const announced = (error?: unknown): void => {
+        if (error === undefined) resolve();
+        else reject(PipelineError.from(error));
+      };
+      this.#take({ type: 'completed', completion, announced });
+    });
+  }
+
+  async #nack(error: PipelineError): Promise<void> {
+    this.#take({ type: 'returned', error });
+    await Promise.resolve();
+  }
+
+  #take(answer: Answer): void {
+    this.#settle?.(answer);
+    this.#close();
+  }
+
+  #close(): void {
+    this.#settle = undefined;
+    this.#fail = undefined;
+  }
+}
+
+/** Why a completion would not be the truth about its request, but about this attempt. */
+function obstacleTo({ failed, skipped }: CompletionEvent, isStuck: boolean): PipelineError | undefined {
+  const outage = failed.find(({ reason }) => reason === 'database_unavailable');
+  if (outage !== undefined) return new SinkError('database_unavailable', outage.message, { retryable: true });
+  const isCanceled = skipped.some(({ reason }) => reason === 'canceled');
+  if (!isCanceled || isStuck) return undefined;
+  return new PipelineError('canceled', 'the request was not tried to its end', { retryable: true });
+}

@@ -1,0 +1,197 @@
+import { PipelineError, RequestError } from '../../../model/errors.ts';
+import type { CompletionEvent } from '../../../model/events/completion.ts';
+import { rejectedRequest } from '../../../model/events/rejectedRequest.ts';
+import type { SinkRecord, SourceRecord } from '../../../model/recordPorts.ts';
+import type { Request } from '../../../model/requests/request.ts';
+import { completionRecords } from '../../records/completionRecords.ts';
+import { deadLetterRecord } from '../../records/deadLetterRecord.ts';
+import { ledgerKeyOf } from '../../records/ledgerKeyOf.ts';
+import { acceptRequest, type AcceptedRequest } from './acceptRequest.ts';
+import { Attempt, type Answer } from './Attempt.ts';
+import type { PartitionContext } from '../partitionHandler.ts';
+import { Backoff, mayPass, pause } from './retry.ts';
+import type { AnyRequestTopic } from '../requestTopic.ts';
+
+/** How long a pipeline that was told to end a request may take to answer. */
+const endingMs = 5_000;
+
+/** What an open request needs of its partition. */
+export interface OpenRequestContext extends PartitionContext {
+  readonly topic: AnyRequestTopic;
+  readonly progressDeadlineMs: number;
+  readonly splitAbove: number;
+  /** Aborted when nothing more is to be handed out. */
+  readonly leaving: AbortSignal;
+  /** Announces the records, and that the record at the offset is done. */
+  readonly announce: (offset: bigint, records: readonly SinkRecord[]) => Promise<void>;
+  /** Runs a task once those given before have ended. */
+  readonly inTurn: <Result>(task: () => Promise<Result>) => Promise<Result>;
+}
+
+/** A record of a request topic, from its arrival until what became of it is announced. */
+export class OpenRequest {
+  readonly #record: SourceRecord;
+  readonly #context: OpenRequestContext;
+  readonly #key: string;
+  readonly #takenAt = performance.now();
+  readonly #backoff = new Backoff();
+  #attempt: Attempt | undefined;
+  #lost: Error | undefined;
+
+  constructor(record: SourceRecord, context: OpenRequestContext) {
+    this.#record = record;
+    this.#context = context;
+    this.#key = ledgerKeyOf(record);
+  }
+
+  /** Reads the record at once. Resolves when it is answered, or left to whoever comes next. */
+  async run(): Promise<void> {
+    try {
+      const request = this.#read();
+      await (PipelineError.isInstance(request) ? this.#reject(request) : this.#answer(request));
+    } catch (error) {
+      if (this.#lost !== undefined || error === this.#context.leaving.reason) return;
+      // What nobody has foreseen must not stay open: it would hold its partition up for ever.
+      await this.#reject(PipelineError.from(error)).catch(() => undefined);
+    }
+  }
+
+  /** Leaves it to somebody else, at once. */
+  lose(reason: Error): void {
+    this.#lost = reason;
+    this.#attempt?.lose(reason);
+  }
+
+  #read(): Request<unknown> | PipelineError {
+    const { topic, maxMessageBytes } = this.#context;
+    const { value } = this.#record;
+    try {
+      if (value === null || value.length <= maxMessageBytes) return topic.parse(value);
+      const message = `request: expected at most ${maxMessageBytes} bytes, got ${value.length}`;
+      return new RequestError('request_malformed', message);
+    } catch (error) {
+      return PipelineError.from(error);
+    }
+  }
+
+  async #answer(request: Request<unknown>): Promise<void> {
+    let accepted = await this.#context.inTurn(() => this.#accept(request));
+    for (;;) {
+      if (PipelineError.isInstance(accepted)) return this.#reject(accepted, request);
+      const attempt = this.#handOut(request, accepted);
+      const answer = await this.#answerTo(attempt);
+      if (answer.type === 'completed') return this.#complete(answer, attempt.stuck);
+      const final = finalError(answer.error, attempt.stuck);
+      if (final !== undefined) return this.#reject(final, request);
+      await this.#waitAfter(answer.error);
+      accepted = await this.#accept(request);
+    }
+  }
+
+  /** Goes on until the ledger has taken the request, or refused it. */
+  async #accept(request: Request<unknown>): Promise<AcceptedRequest | PipelineError> {
+    for (;;) {
+      this.#context.leaving.throwIfAborted();
+      try {
+        return await acceptRequest(this.#key, request, this.#context);
+      } catch (cause) {
+        const error = PipelineError.from(cause);
+        if (!mayPass(error)) return error;
+        await this.#waitAfter(error);
+      }
+    }
+  }
+
+  #handOut(request: Request<unknown>, accepted: AcceptedRequest): Attempt {
+    const { topic, leaving, deliver } = this.#context;
+    if (this.#lost !== undefined) throw this.#lost;
+    leaving.throwIfAborted();
+    if (this.#attempt === undefined) this.#tellAccepted(accepted);
+    const { inputs, batchSize, acceptedAt, isShared } = accepted;
+    const share = isShared ? { share: { role: 'owner' } as const } : {};
+    const attempt = new Attempt({ id: this.#key, request, inputs, batchSize, lane: topic.lane, acceptedAt, ...share });
+    this.#attempt = attempt;
+    deliver(attempt.delivery);
+    return attempt;
+  }
+
+  /** What the pipeline answers. One that makes no progress is told to end, and after that not waited for any longer. */
+  async #answerTo(attempt: Attempt): Promise<Answer> {
+    const { watch, progressDeadlineMs } = this.#context;
+    let ending: NodeJS.Timeout | undefined;
+    const onStuck = (): void => {
+      const message = `request ${this.#key} made no progress for ${progressDeadlineMs / 1_000} s`;
+      const stuck = new PipelineError('timeout', message);
+      ending = setTimeout(() => attempt.giveUp(stuck), endingMs);
+      attempt.end(stuck);
+    };
+    // An owner only waits for its parts, which are watched where they are.
+    const isOwner = attempt.delivery.share !== undefined;
+    const unwatch = watch.watch({ request: this.#key, ...(isOwner ? {} : { onStuck }) });
+    try {
+      return await attempt.answer;
+    } finally {
+      unwatch();
+      clearTimeout(ending);
+    }
+  }
+
+  async #complete({ completion, announced }: Answer & { type: 'completed' }, stuck?: PipelineError): Promise<void> {
+    try {
+      await this.#announce(completion, stuck);
+      announced();
+    } catch (error) {
+      announced(error);
+      throw error;
+    }
+  }
+
+  /** Puts the record to the dead letters, and tells the client. */
+  async #reject(error: PipelineError, request?: Request<unknown>): Promise<void> {
+    const { pipeline } = this.#context.topic;
+    await this.#announce(rejectedRequest(pipeline, error, request?.requestId ?? this.#key), error);
+  }
+
+  async #announce(completion: CompletionEvent, deadLetter: PipelineError | undefined): Promise<void> {
+    const { topic, groupId, announce, emit } = this.#context;
+    const to = { topic: topic.completionTopic, key: this.#key, request: this.#record };
+    const dead = { topic: topic.deadLetterTopic, groupId };
+    await announce(this.#record.offset, [
+      ...(deadLetter === undefined ? [] : [deadLetterRecord(this.#record, deadLetter, dead)]),
+      ...completionRecords(completion, to),
+    ]);
+    const { status } = completion;
+    emit({ type: 'request-announced', key: this.#key, status, durationMs: performance.now() - this.#takenAt });
+    if (deadLetter === undefined) return;
+    emit({ type: 'dead-lettered', key: this.#key, place: this.#place(), error: deadLetter });
+  }
+
+  async #waitAfter(error: PipelineError): Promise<void> {
+    const delayMs = this.#backoff.next();
+    this.#context.emit({ type: 'request-retried', key: this.#key, error, delayMs });
+    await pause(delayMs, this.#context.leaving);
+  }
+
+  #tellAccepted({ inputs, batches, storedBatches, isShared }: AcceptedRequest): void {
+    this.#context.emit({
+      type: 'request-accepted',
+      key: this.#key,
+      place: this.#place(),
+      inputs: inputs.length,
+      batches,
+      storedBatches,
+      isShared,
+    });
+  }
+
+  #place(): { topic: string; partition: number; offset: bigint } {
+    const { topic, partition, offset } = this.#record;
+    return { topic, partition, offset };
+  }
+}
+
+/** Why a request that came back is not tried again; undefined when it is. */
+function finalError(error: PipelineError, stuck: PipelineError | undefined): PipelineError | undefined {
+  if (error.code === 'database_unavailable') return undefined;
+  return stuck ?? (mayPass(error) ? undefined : error);
+}

@@ -1,0 +1,108 @@
+import { together } from '../../../flow/together.ts';
+import { FencedError, PipelineError } from '../../../model/errors.ts';
+import type { Announcer, CommittedState, RecordSink, SinkRecord, TopicPartition } from '../../../model/recordPorts.ts';
+import type { OpenOffsets } from './OpenOffsets.ts';
+import { Backoff, pause } from './retry.ts';
+
+export interface PartitionOwnerOptions {
+  readonly place: TopicPartition;
+  readonly groupId: string;
+  readonly sink: RecordSink;
+  /** Aborted when the partition is lost: nothing is announced any more. */
+  readonly lost: AbortSignal;
+  /** Knows how far the group has got; what is committed is noted in it. */
+  readonly offsets: OpenOffsets;
+  /** Another owner has done these open records meanwhile, or an announcement that seemed to fail has. */
+  readonly onGone: (offsets: readonly bigint[]) => void;
+  /** The broker cannot be had, or there is another owner: it is tried again after the delay. */
+  readonly onWait: (error: PipelineError, delayMs: number) => void;
+}
+
+interface Announcement {
+  readonly offset: bigint;
+  readonly records: readonly SinkRecord[];
+}
+
+/**
+ * Owns the offset of a partition, and announces what becomes of its records: each once.
+ *
+ * When an announcement has failed, nobody knows whether it is out. So the partition is owned again, and only what the
+ * committed state does not hold is announced again.
+ */
+export class PartitionOwner {
+  readonly #options: PartitionOwnerOptions;
+  readonly #announceTogether: (announcement: Announcement) => Promise<void>;
+  #announcer: Announcer | undefined;
+
+  constructor(options: PartitionOwnerOptions) {
+    this.#options = options;
+    this.#announceTogether = together((waiting) => this.#announceAll(waiting));
+  }
+
+  /** Becomes the owner, however long the broker is away; rejects when the partition is lost before. */
+  async own(): Promise<CommittedState> {
+    const { place, groupId, sink, lost, offsets, onGone } = this.#options;
+    for (const backoff = new Backoff(); ;) {
+      lost.throwIfAborted();
+      try {
+        const announcer = await sink.own(place.topic, place.partition, groupId);
+        this.#announcer = announcer;
+        if (lost.aborted) await this.close();
+        lost.throwIfAborted();
+        onGone(offsets.takeOver(announcer.committed));
+        return announcer.committed;
+      } catch (error) {
+        await this.#wait(error, backoff);
+      }
+    }
+  }
+
+  /**
+   * Announces the records, and that the record at the offset is done. Resolves once that is committed, by whomever; rejects
+   * when the partition was lost before.
+   */
+  announce(offset: bigint, records: readonly SinkRecord[]): Promise<void> {
+    return this.#announceTogether({ offset, records });
+  }
+
+  async close(): Promise<void> {
+    // A broker that is gone cannot be told; what was not announced is refused all the same.
+    await this.#announcer?.close().catch(() => undefined);
+  }
+
+  /** One transaction at a time takes all that waits. */
+  async #announceAll(announcements: readonly Announcement[]): Promise<void> {
+    for (const backoff = new Backoff(); ;) {
+      const open = announcements.filter(({ offset }) => this.#options.offsets.isOpen(offset));
+      if (open.length === 0) return;
+      try {
+        await this.#transact(open);
+        return;
+      } catch (error) {
+        await this.#wait(error, backoff);
+      }
+      await this.close();
+      await this.own();
+    }
+  }
+
+  async #transact(open: readonly Announcement[]): Promise<void> {
+    const { place, lost, offsets } = this.#options;
+    lost.throwIfAborted();
+    if (this.#announcer === undefined) throw new FencedError(`${place.topic}-${place.partition} is not owned yet`);
+    const done = open.map(({ offset }) => offset);
+    await this.#announcer.announce(
+      open.flatMap(({ records }) => records),
+      offsets.stateAfter(done),
+    );
+    offsets.finish(done);
+  }
+
+  async #wait(error: unknown, backoff: Backoff): Promise<void> {
+    const { lost, onWait } = this.#options;
+    lost.throwIfAborted();
+    const delayMs = backoff.next();
+    onWait(PipelineError.from(error), delayMs);
+    await pause(delayMs, lost);
+  }
+}

@@ -1,0 +1,149 @@
+import { z } from 'zod';
+import { callback, defineOptions, port } from '../../model/defineOptions.ts';
+import type { Ledger } from '../../model/ports.ts';
+import { assetTypes, type Asset, type DateText, type MarketIndex, type MonthlyRange } from '../../model/records.ts';
+import {
+  parseHistoricalMarketDataRequest,
+  type HistoricalMarketDataRequest,
+} from '../../model/requests/historicalMarketDataRequest.ts';
+import { parseMarketDataRequest, type MarketDataRequest } from '../../model/requests/marketDataRequest.ts';
+import {
+  parseMarketIndexDataRequest,
+  type MarketIndexDataRequest,
+} from '../../model/requests/marketIndexDataRequest.ts';
+import { symbolSchema, type PipelineName, type Request } from '../../model/requests/request.ts';
+import { requestDefaults } from '../../model/requests/requestDefaults.ts';
+import type { RequestTopic } from './requestTopic.ts';
+
+export interface RequestTopicOptions<I> {
+  /** Remembers what was accepted and done: mostly `sink.ledger`. Default: none, a request that comes again begins anew. */
+  ledger?: Ledger<I, unknown> | undefined;
+  /** Where requests come from. Default: the name that the FinTrack deployment uses. */
+  topic?: string | undefined;
+  /** Where completion events go. Default: the name that the FinTrack deployment uses. */
+  completionTopic?: string | undefined;
+  /** Where dead letters go. Default: `<topic>-dlt`. */
+  deadLetterTopic?: string | undefined;
+  /** Where the batches of large requests go; null: no request is shared. Default: `MARKET_DATA_UPDATE_WORK` and the like. */
+  workTopic?: string | null | undefined;
+  /** Whose share of the credits the requests use. Default: `market`, `index` or `historical`. */
+  lane?: string | undefined;
+  /** Inputs a batch. Default: 100, for historical requests 50. */
+  batchSize?: number | undefined;
+  /** The clock that says which day is today, in epoch milliseconds. Default: `Date.now`. */
+  now?: (() => number) | undefined;
+}
+
+const topicName = z.string().regex(/^[\w.-]{1,249}$/, { error: 'expected a topic name' });
+
+const resolveOptions = defineOptions<RequestTopicOptions<unknown>>('request topic')({
+  ledger: port<Ledger<unknown, unknown>>('a ledger', 'accept', 'stored', 'batches', 'storedNumbers').optional(),
+  topic: topicName.optional(),
+  completionTopic: topicName.optional(),
+  deadLetterTopic: topicName.optional(),
+  workTopic: topicName.nullish(),
+  lane: z.string().min(1).optional(),
+  batchSize: z.int().min(1).max(10_000).optional(),
+  now: callback<() => number>().default(() => () => Date.now()),
+});
+
+/** What the three standard topics have in common. */
+function common<I, Pipeline extends PipelineName>(
+  pipeline: Pipeline,
+  names: { readonly topic: string; readonly completionTopic: string; readonly workTopic: string },
+  options: RequestTopicOptions<I>,
+): Omit<RequestTopic<Request<I> & { readonly pipeline: Pipeline }, I>, 'parse' | 'inputSchema' | 'requestOf'> {
+  const { workTopic = names.workTopic, topic = names.topic, ...resolved } = resolveOptions(options);
+  return {
+    topic,
+    completionTopic: resolved.completionTopic ?? names.completionTopic,
+    deadLetterTopic: resolved.deadLetterTopic ?? `${topic}-dlt`,
+    workTopic: workTopic ?? undefined,
+    pipeline,
+    lane: resolved.lane ?? requestDefaults[pipeline].lane,
+    batchSize: resolved.batchSize ?? requestDefaults[pipeline].batchSize,
+    ledger: options.ledger,
+  };
+}
+
+const nothingElse = { refused: [], account: {} };
+
+/**
+ * The topic of market data requests: MARKET_DATA_UPDATE_REQUEST, answered on MARKET_DATA_UPDATE_COMPLETE.
+ *
+ * @example
+ * ```ts
+ * import { marketDataTopic } from 'fintrack-pipelines/kafka';
+ *
+ * const { topic, completionTopic, deadLetterTopic, workTopic, lane, batchSize } = marketDataTopic();
+ * console.log(topic, completionTopic, deadLetterTopic);
+ * // MARKET_DATA_UPDATE_REQUEST MARKET_DATA_UPDATE_COMPLETE MARKET_DATA_UPDATE_REQUEST-dlt
+ * console.log(workTopic, lane, batchSize);
+ * // MARKET_DATA_UPDATE_WORK market 100
+ * ```
+ */
+export function marketDataTopic(options: RequestTopicOptions<Asset> = {}): RequestTopic<MarketDataRequest, Asset> {
+  const names = {
+    topic: 'MARKET_DATA_UPDATE_REQUEST',
+    completionTopic: 'MARKET_DATA_UPDATE_COMPLETE',
+    workTopic: 'MARKET_DATA_UPDATE_WORK',
+  };
+  return {
+    ...common('market-data', names, options),
+    parse: parseMarketDataRequest,
+    inputSchema: z.object({ symbol: symbolSchema, assetType: z.enum(assetTypes) }),
+    requestOf: (inputs) => ({ pipeline: 'market-data', inputs, ...nothingElse }),
+  };
+}
+
+/** The topic of index requests: MARKET_INDEX_DATA_UPDATE_REQUEST, answered on MARKET_INDEX_DATA_UPDATE_COMPLETE. */
+export function marketIndexDataTopic(
+  options: RequestTopicOptions<MarketIndex> = {},
+): RequestTopic<MarketIndexDataRequest, MarketIndex> {
+  const names = {
+    topic: 'MARKET_INDEX_DATA_UPDATE_REQUEST',
+    completionTopic: 'MARKET_INDEX_DATA_UPDATE_COMPLETE',
+    workTopic: 'MARKET_INDEX_DATA_UPDATE_WORK',
+  };
+  return {
+    ...common('market-index-data', names, options),
+    parse: parseMarketIndexDataRequest,
+    inputSchema: z.object({ symbol: symbolSchema }),
+    requestOf: (inputs) => ({ pipeline: 'market-index-data', inputs, ...nothingElse }),
+  };
+}
+
+/** The topic of historical requests: HISTORICAL_MARKET_DATA_REQUEST, answered on HISTORICAL_MARKET_DATA_COMPLETE. */
+export function historicalMarketDataTopic(
+  options: RequestTopicOptions<MonthlyRange> = {},
+): RequestTopic<HistoricalMarketDataRequest, MonthlyRange> {
+  const names = {
+    topic: 'HISTORICAL_MARKET_DATA_REQUEST',
+    completionTopic: 'HISTORICAL_MARKET_DATA_COMPLETE',
+    workTopic: 'HISTORICAL_MARKET_DATA_WORK',
+  };
+  const { now = Date.now } = options;
+  return {
+    ...common('historical-market-data', names, options),
+    parse: (message) => parseHistoricalMarketDataRequest(message, { now }),
+    inputSchema: z.object({
+      symbol: symbolSchema,
+      assetType: z.enum(assetTypes),
+      startDate: z.iso.date(),
+      endDate: z.iso.date(),
+      storedMonths: z.int().min(0).optional(),
+    }),
+    requestOf: (inputs) => ({ pipeline: 'historical-market-data', inputs, ...nothingElse, ...datesOf(inputs) }),
+  };
+}
+
+/** The months that the ranges reach over. */
+function datesOf(ranges: readonly MonthlyRange[]): { readonly startDate: DateText; readonly endDate: DateText } {
+  const [startDate = ''] = ranges.map((range) => range.startDate).sort();
+  const endDate =
+    ranges
+      .map((range) => range.endDate)
+      .sort()
+      .at(-1) ?? '';
+  return { startDate, endDate };
+}

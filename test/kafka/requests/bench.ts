@@ -1,0 +1,114 @@
+import { Subject, type Observable, type Subscription } from 'rxjs';
+import { fromRequests, type DeliveryOf } from '../../../src/kafka/requests/fromRequests.ts';
+import type { FromRequestsOptions } from '../../../src/kafka/requests/fromRequestsOptions.ts';
+import { marketDataTopic, type RequestTopicOptions } from '../../../src/kafka/requests/requestTopics.ts';
+import type { AnyRequestTopic, RequestTopic } from '../../../src/kafka/requests/requestTopic.ts';
+import type { WorkerEvent } from '../../../src/kafka/requests/workerEvent.ts';
+import { memoryBroker, type MemoryBroker } from '../../../src/memory/memoryBroker.ts';
+import type { Delivery } from '../../../src/model/delivery.ts';
+import { rejectedRequest } from '../../../src/model/events/rejectedRequest.ts';
+import type { CompletionEvent } from '../../../src/model/events/completion.ts';
+import { parseEvent } from '../../../src/model/events/serializeEvent.ts';
+import type { CommittedState, RecordSink, SourceRecord } from '../../../src/model/recordPorts.ts';
+import type { Asset } from '../../../src/model/records.ts';
+import type { MarketDataRequest } from '../../../src/model/requests/marketDataRequest.ts';
+import { PipelineError } from '../../../src/model/errors.ts';
+
+export const groupId = 'workers';
+
+/** The topic of market data requests under short names. */
+export function requestTopic(options: RequestTopicOptions<Asset> = {}): RequestTopic<MarketDataRequest, Asset> {
+  return marketDataTopic({ topic: 'IN', completionTopic: 'OUT', workTopic: null, ...options });
+}
+
+export function openBroker(partitions = 1): MemoryBroker {
+  return memoryBroker({ topics: { IN: partitions, OUT: 1, 'IN-dlt': partitions }, now: () => 1_700_000_000_000 });
+}
+
+/** A request for these symbols, as a message. */
+export function message(...symbols: readonly string[]): string {
+  return JSON.stringify({ assets: symbols.map((symbol) => ({ symbol, asset_type: 'STOCK' })) });
+}
+
+/** Sends messages to a partition of IN. */
+export async function send(broker: MemoryBroker, messages: readonly (string | Uint8Array | null)[], partition = 0) {
+  await broker.sink().send(messages.map((value) => ({ topic: 'IN', partition, value })));
+}
+
+/** The completion of a delivery, without a pipeline. */
+export function completionOf({ id, inputs }: Delivery<unknown, unknown>): CompletionEvent {
+  const error = new PipelineError('symbol_unknown', 'not known');
+  return { ...rejectedRequest('market-data', error, id), status: 'complete', totalAssets: inputs.length };
+}
+
+/** A subscription to `fromRequests`, and all that came of it. */
+export class Worker<Topic extends AnyRequestTopic = RequestTopic<MarketDataRequest, Asset>> {
+  readonly deliveries: DeliveryOf<Topic>[] = [];
+  readonly events: WorkerEvent[] = [];
+  readonly progress = new Subject<never>();
+  readonly subscription: Subscription;
+  readonly source;
+  readonly stopping = new AbortController();
+  ended: 'completed' | Error | undefined;
+
+  constructor(
+    broker: MemoryBroker,
+    options: Partial<FromRequestsOptions<Topic>> & Pick<FromRequestsOptions<Topic>, 'topics'>,
+    onDelivery: (delivery: DeliveryOf<Topic>) => void = () => undefined,
+  ) {
+    const names = options.topics.map(({ topic }) => topic);
+    const source = options.source ?? broker.source({ groupId, topics: names });
+    this.source = source;
+    const requests: Observable<DeliveryOf<Topic>> = fromRequests({
+      source,
+      sink: broker.sink(),
+      groupId,
+      events: { next: (event) => this.events.push(event) },
+      stop: this.stopping.signal,
+      ...options,
+    });
+    this.subscription = requests.subscribe({
+      next: (delivery) => {
+        this.deliveries.push(delivery);
+        onDelivery(delivery);
+      },
+      complete: () => (this.ended = 'completed'),
+      error: (error: Error) => (this.ended = error),
+    });
+  }
+
+  /** The events of one type, in order. */
+  told<Type extends WorkerEvent['type']>(type: Type): Extract<WorkerEvent, { type: Type }>[] {
+    return this.events.filter((event): event is Extract<WorkerEvent, { type: Type }> => event.type === type);
+  }
+
+  stop(): void {
+    this.subscription.unsubscribe();
+  }
+}
+
+/** Lets everything go on that needs no time. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** How far the group has got; the way to find out takes the partition over. */
+export async function committed(broker: MemoryBroker, partition = 0): Promise<CommittedState> {
+  const announcer = await broker.sink().own('IN', partition, groupId);
+  return announcer.committed;
+}
+
+/** The completion events, by the key of their request. */
+export function completions(broker: MemoryBroker): { key: string; event: CompletionEvent }[] {
+  return broker.records('OUT').map(({ key, value }) => ({
+    key: Buffer.from(key ?? '').toString(),
+    event: parseEvent(Buffer.from(value ?? '').toString()) as CompletionEvent,
+  }));
+}
+
+/** The key of a record of IN. */
+export function keyAt(offset: number, partition = 0): string {
+  return `IN-${partition}-${offset}-1700000000000`;
+}
+
+export type { CommittedState, RecordSink, SourceRecord };
