@@ -2,6 +2,7 @@ import type { Batch } from '../model/batch.ts';
 import { PipelineError, ProviderError } from '../model/errors.ts';
 import type { Outcome, PendingOutcome } from '../model/outcome.ts';
 import type { FetchCall, Fetched, Fetcher } from '../model/ports.ts';
+import { skippedBy } from './skipped.ts';
 
 type BatchOutcome<I, T> = Batch<I, T>['outcomes'][number];
 
@@ -31,18 +32,18 @@ async function askFetcher<I, T>(
   inputs: readonly I[],
   call: FetchCall<I, T>,
 ): Promise<readonly Fetched<T>[]> {
-  if (call.signal.aborted) return inputs.map(() => canceled);
+  if (call.signal.aborted) return inputs.map(() => skippedBy(call.signal));
   try {
     const fetched = await fetcher.fetch(inputs, call);
     if (fetched.length === inputs.length) return fetched;
     const message = `${fetcher.name}: answered ${fetched.length} entries for ${inputs.length} inputs`;
     throw new ProviderError('response_malformed', message);
   } catch (error) {
-    return inputs.map(() => (call.signal.aborted ? canceled : { status: 'failed', error: PipelineError.from(error) }));
+    return inputs.map(() =>
+      call.signal.aborted ? skippedBy(call.signal) : { status: 'failed', error: PipelineError.from(error) },
+    );
   }
 }
-
-const canceled = { status: 'skipped', reason: 'canceled' } as const;
 
 function outcomeOf<I, T>(input: I, fetched: Fetched<T> | undefined, signal: AbortSignal): Outcome<I, T> {
   switch (fetched?.status) {
@@ -53,14 +54,20 @@ function outcomeOf<I, T>(input: I, fetched: Fetched<T> | undefined, signal: Abor
     case 'fresh':
       return { status: 'fresh', input, value: fetched.value };
     case 'skipped':
+      // A fetcher only knows that it was stopped, and not what for.
+      if (signal.aborted && fetched.reason === 'canceled') return { input, ...skippedBy(signal) };
       return { ...fetched, input };
     case 'failed':
       // A call cut off by the request's signal is no failure of its inputs.
-      if (signal.aborted && fetched.error.code === 'canceled') return { input, ...canceled };
+      if (signal.aborted && isCut(fetched.error, signal)) return { input, ...skippedBy(signal) };
       return { status: 'failed', input, stage: 'fetch', error: fetched.error };
     case undefined:
       return { status: 'failed', input, stage: 'fetch', error: new ProviderError('response_malformed', 'no answer') };
   }
+}
+
+function isCut(error: PipelineError, { reason }: AbortSignal): boolean {
+  return error.code === 'canceled' || error === reason;
 }
 
 /** The inputs that differ, by what they hold: equal ones are fetched once. */

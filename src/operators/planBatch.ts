@@ -9,6 +9,7 @@ import type { Sink } from '../model/ports.ts';
 import type { RunObserver } from '../model/runEvents.ts';
 import { abortable } from './abortable.ts';
 import { relayTo } from './relayTo.ts';
+import { skippedBy } from './skipped.ts';
 
 export interface PlanBatchOptions<I, T> {
   /** The sink that the batches are written to later, with its ledger, if it has one. */
@@ -17,7 +18,12 @@ export interface PlanBatchOptions<I, T> {
   maxAgeMs?: number | undefined;
   /** The ledger key of the request: what its ledger holds is taken from there. Default: none, the ledger is not asked. */
   request?: string | undefined;
-  /** When aborted, batches not planned yet become `skipped` as `canceled`. Default: none. */
+  /** The number of the first batch that comes, for the batches of a request that others do the rest of. Default: 0. */
+  firstIndex?: number | undefined;
+  /**
+   * When aborted, batches not planned yet become `skipped`: as `deadline` when the signal's reason is a PipelineError
+   * `timeout`, otherwise as `canceled`. Default: none.
+   */
   signal?: AbortSignal | undefined;
   /** Gets `batch-started`. Default: nobody. */
   events?: RunObserver | undefined;
@@ -29,6 +35,7 @@ const resolveOptions = defineOptions<PlanBatchOptions<unknown, unknown>>('planBa
   sink: port<Sink<unknown, unknown>>('a sink', 'write'),
   maxAgeMs: z.number().min(0).default(45_000),
   request: z.string().min(1).optional(),
+  firstIndex: z.int().min(0).default(0),
   signal: z.instanceof(AbortSignal, { error: 'expected an AbortSignal' }).optional(),
   events: port<RunObserver>('an observer', 'next').optional(),
   concurrency: z.int().min(1).default(2),
@@ -39,7 +46,7 @@ type Planned<I, T> = Outcome<I, T> | PendingOutcome<I>;
 /**
  * Makes batches of groups of inputs, and settles what needs no fetch.
  *
- * Batches are numbered by arrival, from 0. A batch that the ledger holds is taken from there. Of any other batch, inputs
+ * Batches are numbered by arrival, from `firstIndex`. A batch that the ledger holds is taken from there. Of any other batch, inputs
  * that the sink refuses become `failed`, those it holds fresh become `fresh`, and the rest is `pending`, possibly
  * narrowed to what is missing.
  *
@@ -64,7 +71,7 @@ type Planned<I, T> = Outcome<I, T> | PendingOutcome<I>;
  * ```
  */
 export function planBatch<I, T>(options: PlanBatchOptions<I, T>): OperatorFunction<readonly I[], Batch<I, T>> {
-  const { maxAgeMs, request, signal: outer, events, concurrency } = resolveOptions(options);
+  const { maxAgeMs, request, firstIndex, signal: outer, events, concurrency } = resolveOptions(options);
   const { sink } = options;
   const emit = relayTo(events);
 
@@ -80,7 +87,7 @@ export function planBatch<I, T>(options: PlanBatchOptions<I, T>): OperatorFuncti
     index: number,
     signal: AbortSignal,
   ): Promise<Pick<Batch<I, T>, 'outcomes' | 'written'>> {
-    if (signal.aborted) return { outcomes: inputs.map(canceled) };
+    if (signal.aborted) return { outcomes: inputs.map((input) => ({ input, ...skippedBy(signal) })) };
     try {
       const stored = request === undefined ? undefined : await sink.ledger?.stored(request, index);
       if (stored !== undefined) return takeStored(stored, inputs.length);
@@ -110,7 +117,10 @@ export function planBatch<I, T>(options: PlanBatchOptions<I, T>): OperatorFuncti
     }
   }
 
-  return mergeMapBounded((inputs, index) => abortable((signal) => plan(inputs, index, signal), outer), { concurrency });
+  return mergeMapBounded(
+    (inputs, position) => abortable((signal) => plan(inputs, firstIndex + position, signal), outer),
+    { concurrency },
+  );
 }
 
 /** A batch as the ledger holds it: what this run has to do for it are its pending inputs. */
@@ -142,10 +152,6 @@ function checkLength<I, T>(sink: string, standings: readonly Standing<I, T>[], i
 
 /** An input of which nobody knows how it stands. */
 function unanswered<I>(input: I, error: unknown, signal: AbortSignal): Outcome<I, never> {
-  if (signal.aborted) return canceled(input);
+  if (signal.aborted) return { input, ...skippedBy(signal) };
   return { status: 'failed', input, stage: 'write', error: PipelineError.from(error) };
-}
-
-function canceled<I>(input: I): Outcome<I, never> {
-  return { status: 'skipped', input, reason: 'canceled' };
 }

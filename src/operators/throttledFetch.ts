@@ -19,7 +19,10 @@ export interface ThrottledFetchOptions<I, T> {
   lane?: string | undefined;
   /** The request the calls are made for; a batch with a request of its own keeps that. Default: none. */
   request?: string | undefined;
-  /** When aborted, what is fetched stays `ok` and the rest becomes `skipped` as `canceled`. Default: none. */
+  /**
+   * When aborted, what is fetched stays `ok` and the rest becomes `skipped`: as `deadline` when the signal's reason is a
+   * PipelineError `timeout`, otherwise as `canceled`. Default: none.
+   */
   signal?: AbortSignal | undefined;
   /**
    * How long all batches together may take, in milliseconds from the subscription on; what is not there by then becomes

@@ -1,7 +1,7 @@
 import { firstValueFrom, from, lastValueFrom, of, Subject, toArray } from 'rxjs';
 import { describe, expect, it, vi } from 'vitest';
 import { memorySink } from '../../src/memory/memorySink.ts';
-import { OptionsError, RequestError, SinkError } from '../../src/model/errors.ts';
+import { OptionsError, PipelineError, RequestError, SinkError } from '../../src/model/errors.ts';
 import type { Ledger, Sink } from '../../src/model/ports.ts';
 import type { RunEvent } from '../../src/model/runEvents.ts';
 import { planBatch, type PlanBatchOptions } from '../../src/operators/planBatch.ts';
@@ -198,6 +198,12 @@ describe('planBatch, what becomes of inputs', () => {
     expect(outcomes).toEqual([{ status: 'skipped', input: 'A', reason: 'canceled' }]);
     expect(current).not.toHaveBeenCalled();
     expect(stored).not.toHaveBeenCalled();
+  });
+
+  it('calls it a deadline when a time limit aborted the signal', async () => {
+    const signal = AbortSignal.abort(new PipelineError('timeout', 'no progress'));
+    const { outcomes } = await plan(['A'], { sink: sinkOf(), signal });
+    expect(outcomes).toEqual([{ status: 'skipped', input: 'A', reason: 'deadline' }]);
   });
 
   it('skips what the sink was being asked when the signal aborts', async () => {

@@ -267,6 +267,24 @@ describe('throttledFetch, the signal of the request', () => {
     expect((await done).outcomes).toEqual([ok('A'), canceled('B')]);
   });
 
+  it.each(['answers', 'rejects', 'answers failures', 'rejects with the reason'] as const)(
+    'calls the rest skipped as deadline when a time limit aborted it, and the fetcher %s',
+    async (onAbort) => {
+      const controller = new AbortController();
+      const reason = new PipelineError('timeout', 'no progress');
+      const fetch: Fetch =
+        onAbort === 'rejects with the reason'
+          ? (_, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(reason)))
+          : stalling(onAbort);
+      const done = fetchOne(['B'], fetch, { signal: controller.signal });
+      controller.abort(reason);
+      const deadline = { status: 'skipped', input: 'B', reason: 'deadline' };
+      expect((await done).outcomes).toEqual([deadline]);
+      const late = await fetchOne(['B'], answering(), { signal: controller.signal });
+      expect(late.outcomes).toEqual([deadline]);
+    },
+  );
+
   it('skips without a fetch once it is aborted', async () => {
     const fetch = answering();
     const done = await fetchOne(['A'], fetch, { signal: AbortSignal.abort() });
