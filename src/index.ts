@@ -2,8 +2,15 @@
 export { historicalMarketData } from './pipelines/historicalMarketData.ts';
 export { marketData } from './pipelines/marketData.ts';
 export { marketIndexData } from './pipelines/marketIndexData.ts';
+export {
+  answerByPipeline,
+  type AnswerByPipelineOptions,
+  type DeliveriesByPipeline,
+  type PipelineAnswers,
+} from './pipelines/answerByPipeline.ts';
 export { answerDeliveries, type AnswerDeliveriesOptions } from './pipelines/answerDeliveries.ts';
 export type { PipelineOptions } from './pipelines/definePipeline.ts';
+export { gatherBatches, type GatherBatchesOptions } from './pipelines/gatherBatches.ts';
 export { fromRequest, type FromRequestOptions } from './pipelines/fromRequest.ts';
 export { plan, type Plan, type PlanOptions } from './pipelines/plan.ts';
 export type { PlannedWindow } from './pipelines/planTally.ts';

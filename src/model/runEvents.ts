@@ -27,6 +27,8 @@ export type RunEvent =
       readonly written: WriteCounts;
       readonly processingTimeMs: number;
     } & OfBatch)
+  /** Of a request that several workers share: this batch, by whomever, is in the ledger, and counts to the answer. */
+  | ({ readonly type: 'batch-stored'; readonly counts: OutcomeCounts } & OfBatch)
   | {
       readonly type: 'request-done';
       readonly request: string;

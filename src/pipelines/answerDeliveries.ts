@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { mergeMapBounded } from '../flow/mergeMapBounded.ts';
 import { callback, defineOptions, port } from '../model/defineOptions.ts';
 import type { Delivery } from '../model/delivery.ts';
-import { PipelineError } from '../model/errors.ts';
+import { OptionsError, PipelineError } from '../model/errors.ts';
 import type { CompletionEvent } from '../model/events/completion.ts';
 import type { RunObserver } from '../model/runEvents.ts';
 import { relayTo } from '../operators/relayTo.ts';
@@ -11,6 +11,11 @@ import { relayTo } from '../operators/relayTo.ts';
 export interface AnswerDeliveriesOptions<R, I, S, C extends CompletionEvent> {
   /** The inner pipeline of one request; its last value is the summary. */
   run(delivery: Delivery<R, I>): Observable<S>;
+  /**
+   * The inner pipeline of a request whose batches several workers do: it only waits for them, mostly by `gatherBatches`.
+   * Default: none, such a request is given back.
+   */
+  gather?(delivery: Delivery<R, I>): Observable<S>;
   /** Makes the completion event from the summary. */
   toCompletion(summary: S, delivery: Delivery<R, I>): C;
   /** Most requests at once. Default: 8. */
@@ -23,6 +28,7 @@ const resolveOptions = defineOptions<AnswerDeliveriesOptions<unknown, unknown, u
   'answerDeliveries',
 )({
   run: callback(),
+  gather: callback<(delivery: Delivery<unknown, unknown>) => Observable<unknown>>().optional(),
   toCompletion: callback(),
   concurrency: z.int().min(1).default(8),
   events: port<RunObserver>('an observer', 'next').optional(),
@@ -32,7 +38,8 @@ const resolveOptions = defineOptions<AnswerDeliveriesOptions<unknown, unknown, u
  * Runs one inner pipeline per request, several at once, and answers each through its own `ack`.
  *
  * Emits a completion event once it is acknowledged, in order of completion. A request whose pipeline or `ack` fails is
- * given back through its `nack` and emits nothing, while the others go on; a `nack` that rejects errors the result.
+ * given back through its `nack` and emits nothing, while the others go on; a `nack` that rejects errors the result. A
+ * delivery that is part of a shared request is acknowledged, and emits nothing either: its owner announces.
  * Completes when the source has and every request is answered; on error of the source, and on unsubscribe, all running
  * pipelines are unsubscribed, and nothing is acknowledged.
  *
@@ -66,19 +73,32 @@ export function answerDeliveries<R, I, S, C extends CompletionEvent>(
 ): OperatorFunction<Delivery<R, I>, C> {
   const { concurrency, events } = resolveOptions(options);
   const emit = relayTo(events);
+
+  async function acknowledge(delivery: Delivery<R, I>, completion: C): Promise<C | undefined> {
+    await delivery.ack(completion);
+    if (delivery.share?.role === 'part') return undefined;
+    const { status, processingTimeMs } = completion;
+    emit({ type: 'request-done', request: delivery.id, status, processingTimeMs });
+    return completion;
+  }
+
   return mergeMapBounded(
     (delivery) =>
-      defer(() => options.run(delivery)).pipe(
+      defer(() => pipelineOf(delivery, options)).pipe(
         map((summary) => options.toCompletion(summary, delivery)),
-        concatMap(async (completion) => {
-          await delivery.ack(completion);
-          const { status, processingTimeMs } = completion;
-          emit({ type: 'request-done', request: delivery.id, status, processingTimeMs });
-          return completion;
-        }),
+        concatMap((completion) => acknowledge(delivery, completion)),
         catchError(async (error: unknown) => delivery.nack(PipelineError.from(error))),
         concatMap((completion) => (completion === undefined ? EMPTY : [completion])),
       ),
     { concurrency },
   );
+}
+
+function pipelineOf<R, I, S>(
+  delivery: Delivery<R, I>,
+  options: Pick<AnswerDeliveriesOptions<R, I, S, never>, 'run' | 'gather'>,
+): Observable<S> {
+  if (delivery.share?.role !== 'owner') return options.run(delivery);
+  if (options.gather !== undefined) return options.gather(delivery);
+  throw new OptionsError('answerDeliveries: gather: needed for a request that several workers share, got nothing');
 }

@@ -1,11 +1,13 @@
+import type { MonoTypeOperatorFunction } from 'rxjs';
 import { z } from 'zod';
+import type { Batch } from '../model/batch.ts';
 import { defineOptions, port } from '../model/defineOptions.ts';
 import type { Delivery } from '../model/delivery.ts';
 import type { ProgressEvent } from '../model/events/progress.ts';
 import type { Fetcher, Publisher, Sink } from '../model/ports.ts';
 import type { RunObserver } from '../model/runEvents.ts';
 import type { Request } from '../model/requests/request.ts';
-import type { ReportProgressOptions, ThrottledFetchOptions } from '../operators/index.ts';
+import { reportProgress, type ReportProgressOptions, type ThrottledFetchOptions } from '../operators/index.ts';
 
 /** What a pipeline is put together from. */
 export interface PipelineOptions<I, T> {
@@ -30,10 +32,12 @@ export interface PipelineOptions<I, T> {
   events?: RunObserver | undefined;
 }
 
-/** The options with their defaults, and what a fetch asks after a wait for credits. */
+/** The options with their defaults, what a fetch asks after a wait for credits, and the stage that tells of a request's progress. */
 export type ResolvedPipeline<I, T> = PipelineOptions<I, T> &
   Record<'maxAgeMs' | 'concurrency' | 'requestConcurrency', number> &
-  Pick<ThrottledFetchOptions<I, T>, 'settle'>;
+  Pick<ThrottledFetchOptions<I, T>, 'settle'> & {
+    readonly reportProgress: (delivery: Delivery<Request<unknown>, I>) => MonoTypeOperatorFunction<Batch<I, T>>;
+  };
 
 const checks = {
   fetcher: port<Fetcher<unknown, unknown>>('a fetcher', 'fetch'),
@@ -52,7 +56,14 @@ export function definePipeline(owner: string): <I, T>(options: PipelineOptions<I
   return (options) => {
     const { fetcher, sink } = options;
     const resolved = resolve(options);
-    return { ...resolved, fetcher, sink, settle: freshIn(sink, resolved.maxAgeMs) };
+    const { maxAgeMs, progress } = resolved;
+    return {
+      ...resolved,
+      fetcher,
+      sink,
+      settle: freshIn(sink, maxAgeMs),
+      reportProgress: (delivery) => reportProgress(progressOf(delivery, fetcher, progress)),
+    };
   };
 }
 
@@ -61,17 +72,24 @@ function freshIn<I, T>(sink: Sink<I, T>, maxAgeMs: number): ThrottledFetchOption
   return sink.current && (async (inputs, { signal }) => sink.current?.(inputs, { maxAgeMs, signal }) ?? []);
 }
 
-/** What the progress events of a request say of it. */
-export function progressOf<I>(
+/** What the progress events of a request say of it. Those of one that is shared are its owner's. */
+function progressOf<I>(
   delivery: Delivery<Request<unknown>, I>,
   fetcher: Fetcher<I, unknown>,
-): Pick<ReportProgressOptions, 'request' | 'acceptedAt' | 'totalBatches' | 'totalInputs' | 'forecast'> {
-  const { id, request, acceptedAt, inputs, batchSize, lane } = delivery;
+  progress: Publisher<ProgressEvent> | undefined,
+): ReportProgressOptions {
+  const { id, request, acceptedAt, inputs, batchSize, lane, share } = delivery;
   return {
+    publisher: share?.role === 'part' ? undefined : progress,
     request: request.requestId ?? id,
     acceptedAt,
     totalBatches: Math.ceil(inputs.length / batchSize),
     totalInputs: inputs.length,
     forecast: (ahead) => fetcher.estimate?.([], { lane, request: id, ahead }).doneAt,
   };
+}
+
+/** The number of a delivery's first batch within its request. */
+export function firstBatchOf({ share }: Delivery<unknown, unknown>): number {
+  return share?.role === 'part' ? share.firstBatch : 0;
 }

@@ -7,9 +7,10 @@ import {
 } from '../model/events/historicalMarketDataCompleted.ts';
 import type { MonthlyPrices, MonthlyRange } from '../model/records.ts';
 import type { HistoricalMarketDataRequest } from '../model/requests/historicalMarketDataRequest.ts';
-import { batch, planBatch, reportProgress, summarize, throttledFetch, writeTo } from '../operators/index.ts';
+import { batch, planBatch, summarize, throttledFetch, writeTo } from '../operators/index.ts';
 import { answerDeliveries } from './answerDeliveries.ts';
-import { definePipeline, progressOf, type PipelineOptions } from './definePipeline.ts';
+import { definePipeline, firstBatchOf, type PipelineOptions } from './definePipeline.ts';
+import { gatherBatches } from './gatherBatches.ts';
 
 const resolveOptions = definePipeline('historicalMarketData');
 
@@ -17,20 +18,21 @@ const resolveOptions = definePipeline('historicalMarketData');
 export function historicalMarketData(
   options: PipelineOptions<MonthlyRange, MonthlyPrices>,
 ): OperatorFunction<Delivery<HistoricalMarketDataRequest, MonthlyRange>, HistoricalMarketDataCompleted> {
-  const { fetcher, sink, settle, progress, events, maxAgeMs, concurrency, requestConcurrency, deadlineMs } =
+  const { fetcher, sink, settle, reportProgress, events, maxAgeMs, concurrency, requestConcurrency, deadlineMs } =
     resolveOptions(options);
   return answerDeliveries({
     run: (delivery) => {
       const { id: request, inputs, batchSize, lane, signal } = delivery;
       return fromPull(inputs).pipe(
         batch({ batchSize }),
-        planBatch({ sink, maxAgeMs, request, signal, events }),
+        planBatch({ sink, maxAgeMs, request, firstIndex: firstBatchOf(delivery), signal, events }),
         throttledFetch({ fetcher, concurrency, lane, request, signal, deadlineMs, settle, events }),
         writeTo({ sink, events }),
-        reportProgress({ publisher: progress, ...progressOf(delivery, fetcher) }),
+        reportProgress(delivery),
         summarize(),
       );
     },
+    gather: (delivery) => gatherBatches({ delivery, sink, events }).pipe(reportProgress(delivery), summarize()),
     toCompletion: historicalMarketDataCompleted,
     concurrency: requestConcurrency,
     events,

@@ -4,9 +4,10 @@ import type { Delivery } from '../model/delivery.ts';
 import { marketDataCompleted, type MarketDataCompleted } from '../model/events/marketDataCompleted.ts';
 import type { Asset, Quote } from '../model/records.ts';
 import type { MarketDataRequest } from '../model/requests/marketDataRequest.ts';
-import { batch, planBatch, reportProgress, summarize, throttledFetch, writeTo } from '../operators/index.ts';
+import { batch, planBatch, summarize, throttledFetch, writeTo } from '../operators/index.ts';
 import { answerDeliveries } from './answerDeliveries.ts';
-import { definePipeline, progressOf, type PipelineOptions } from './definePipeline.ts';
+import { definePipeline, firstBatchOf, type PipelineOptions } from './definePipeline.ts';
+import { gatherBatches } from './gatherBatches.ts';
 
 const resolveOptions = definePipeline('marketData');
 
@@ -14,20 +15,21 @@ const resolveOptions = definePipeline('marketData');
 export function marketData(
   options: PipelineOptions<Asset, Quote>,
 ): OperatorFunction<Delivery<MarketDataRequest, Asset>, MarketDataCompleted> {
-  const { fetcher, sink, settle, progress, events, maxAgeMs, concurrency, requestConcurrency, deadlineMs } =
+  const { fetcher, sink, settle, reportProgress, events, maxAgeMs, concurrency, requestConcurrency, deadlineMs } =
     resolveOptions(options);
   return answerDeliveries({
     run: (delivery) => {
       const { id: request, inputs, batchSize, lane, signal } = delivery;
       return fromPull(inputs).pipe(
         batch({ batchSize }),
-        planBatch({ sink, maxAgeMs, request, signal, events }),
+        planBatch({ sink, maxAgeMs, request, firstIndex: firstBatchOf(delivery), signal, events }),
         throttledFetch({ fetcher, concurrency, lane, request, signal, deadlineMs, settle, events }),
         writeTo({ sink, events }),
-        reportProgress({ publisher: progress, ...progressOf(delivery, fetcher) }),
+        reportProgress(delivery),
         summarize(),
       );
     },
+    gather: (delivery) => gatherBatches({ delivery, sink, events }).pipe(reportProgress(delivery), summarize()),
     toCompletion: marketDataCompleted,
     concurrency: requestConcurrency,
     events,

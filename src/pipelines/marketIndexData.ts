@@ -4,9 +4,10 @@ import type { Delivery } from '../model/delivery.ts';
 import { marketIndexDataCompleted, type MarketIndexDataCompleted } from '../model/events/marketIndexDataCompleted.ts';
 import type { IndexQuote, MarketIndex } from '../model/records.ts';
 import type { MarketIndexDataRequest } from '../model/requests/marketIndexDataRequest.ts';
-import { batch, planBatch, reportProgress, summarize, throttledFetch, writeTo } from '../operators/index.ts';
+import { batch, planBatch, summarize, throttledFetch, writeTo } from '../operators/index.ts';
 import { answerDeliveries } from './answerDeliveries.ts';
-import { definePipeline, progressOf, type PipelineOptions } from './definePipeline.ts';
+import { definePipeline, firstBatchOf, type PipelineOptions } from './definePipeline.ts';
+import { gatherBatches } from './gatherBatches.ts';
 
 const resolveOptions = definePipeline('marketIndexData');
 
@@ -14,20 +15,21 @@ const resolveOptions = definePipeline('marketIndexData');
 export function marketIndexData(
   options: PipelineOptions<MarketIndex, IndexQuote>,
 ): OperatorFunction<Delivery<MarketIndexDataRequest, MarketIndex>, MarketIndexDataCompleted> {
-  const { fetcher, sink, settle, progress, events, maxAgeMs, concurrency, requestConcurrency, deadlineMs } =
+  const { fetcher, sink, settle, reportProgress, events, maxAgeMs, concurrency, requestConcurrency, deadlineMs } =
     resolveOptions(options);
   return answerDeliveries({
     run: (delivery) => {
       const { id: request, inputs, batchSize, lane, signal } = delivery;
       return fromPull(inputs).pipe(
         batch({ batchSize }),
-        planBatch({ sink, maxAgeMs, request, signal, events }),
+        planBatch({ sink, maxAgeMs, request, firstIndex: firstBatchOf(delivery), signal, events }),
         throttledFetch({ fetcher, concurrency, lane, request, signal, deadlineMs, settle, events }),
         writeTo({ sink, events }),
-        reportProgress({ publisher: progress, ...progressOf(delivery, fetcher) }),
+        reportProgress(delivery),
         summarize(),
       );
     },
+    gather: (delivery) => gatherBatches({ delivery, sink, events }).pipe(reportProgress(delivery), summarize()),
     toCompletion: marketIndexDataCompleted,
     concurrency: requestConcurrency,
     events,

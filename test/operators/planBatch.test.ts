@@ -27,6 +27,21 @@ const plan = (inputs: readonly string[], options: PlanBatchOptions<string, numbe
 
 const pending = (input: string) => ({ status: 'pending', input });
 
+it('numbers its batches from the first of a part of a request', async () => {
+  const asked: number[] = [];
+  const stored: Ledger<string, number>['stored'] = async (_key, index) => {
+    asked.push(index);
+    return Promise.resolve(undefined);
+  };
+  const sink = sinkOf({ ledger: ledgerOf(stored) });
+  const events: RunEvent[] = [];
+  const options = { sink, request: 'r', firstIndex: 7, events: { next: (event: RunEvent) => events.push(event) } };
+  const batches = await lastValueFrom(from([['A'], ['B']]).pipe(planBatch(options), toArray()));
+  expect(batches.map(({ index }) => index)).toEqual([7, 8]);
+  expect(asked).toEqual([7, 8]);
+  expect(events).toMatchObject([{ batch: 7 }, { batch: 8 }]);
+});
+
 describe('planBatch, the stream', () => {
   it('completes with an empty source', () => {
     marbles(({ cold, expectObservable }) => {

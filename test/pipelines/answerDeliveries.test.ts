@@ -67,6 +67,37 @@ describe('answerDeliveries', () => {
     expect(seen).toEqual([{ type: 'request-done', request: 'a', status: 'complete', processingTimeMs: 0 }]);
   });
 
+  it('only gathers what others do of a shared request, and answers it', async () => {
+    const pipeline = answerDeliveries<string, string, string, CompletionEvent>({
+      run: () => of('run'),
+      gather: () => of('gathered'),
+      toCompletion: completionOf,
+    });
+    const delivery = { ...deliveryOf('a'), share: { role: 'owner' } as const };
+    expect(await lastValueFrom(of(delivery).pipe(pipeline))).toEqual(completionOf('gathered'));
+  });
+
+  it('gives a shared request back that it cannot gather', async () => {
+    const nack = vi.fn(async () => undefined);
+    const delivery = { ...deliveryOf('a', { nack }), share: { role: 'owner' } as const };
+    expect(await idsOf([delivery], (id) => of(id))).toEqual([]);
+    expect(nack).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: 'options_invalid' }));
+  });
+
+  it('runs a part of a shared request, acknowledges it, and tells nobody', async () => {
+    const [ack, seen] = [vi.fn(async () => undefined), new Array<RunEvent>()];
+    const pipeline = answerDeliveries<string, string, string, CompletionEvent>({
+      run: ({ id }) => of(id),
+      gather: () => of('gathered'),
+      toCompletion: completionOf,
+      events: { next: (event) => seen.push(event) },
+    });
+    const delivery = { ...deliveryOf('a', { ack }), share: { role: 'part', firstBatch: 4 } as const };
+    expect(await lastValueFrom(of(delivery).pipe(pipeline, toArray()))).toEqual([]);
+    expect(ack).toHaveBeenCalledExactlyOnceWith(completionOf('a'));
+    expect(seen).toEqual([]);
+  });
+
   it('answers many, in order of completion', async () => {
     const first = new Subject<string>();
     const run = (id: string) => (id === 'a' ? first : of(id));
