@@ -43,7 +43,10 @@ export const resolveFromRequests = defineOptions<FromRequestsOptions>('fromReque
   source: port<RecordSource>('a record source', 'run', 'commit', 'pause', 'resume', 'rewind', 'stop'),
   sink: port<RecordSink>('a record sink', 'send', 'own'),
   groupId: z.string().min(1),
-  topics: z.array(port<AnyRequestTopic>('a request topic', 'parse', 'requestOf')).min(1),
+  topics: z
+    .array(port<AnyRequestTopic>('a request topic', 'parse', 'requestOf'))
+    .min(1)
+    .refine(areDistinct, { error: 'expected each request topic and each work topic once' }),
   maxOpen: z.int().min(1).max(10_000).default(32),
   window: z.int().min(1).max(announcedSpan).default(1_000),
   progressDeadlineMs: z.int().min(1).default(120_000),
@@ -58,3 +61,8 @@ export const resolveFromRequests = defineOptions<FromRequestsOptions>('fromReque
 
 /** Options with their defaults. */
 export type FromRequestsSettings = ReturnType<typeof resolveFromRequests>;
+
+function areDistinct(topics: readonly AnyRequestTopic[]): boolean {
+  const names = topics.flatMap(({ topic, workTopic }) => (workTopic === undefined ? [topic] : [topic, workTopic]));
+  return new Set(names).size === names.length;
+}

@@ -9,10 +9,10 @@ import type { Delivery } from '../../../src/model/delivery.ts';
 import { rejectedRequest } from '../../../src/model/events/rejectedRequest.ts';
 import type { CompletionEvent } from '../../../src/model/events/completion.ts';
 import { parseEvent } from '../../../src/model/events/serializeEvent.ts';
-import type { CommittedState, RecordSink, SourceRecord } from '../../../src/model/recordPorts.ts';
+import type { CommittedState, RecordSink, SinkRecord } from '../../../src/model/recordPorts.ts';
 import type { Asset } from '../../../src/model/records.ts';
 import type { MarketDataRequest } from '../../../src/model/requests/marketDataRequest.ts';
-import { PipelineError } from '../../../src/model/errors.ts';
+import { PipelineError, PublishError } from '../../../src/model/errors.ts';
 
 export const groupId = 'workers';
 
@@ -87,9 +87,50 @@ export class Worker<Topic extends AnyRequestTopic = RequestTopic<MarketDataReque
   }
 }
 
+/** The real one, where a test has put virtual time in its place. */
+const immediate = setImmediate;
+
 /** Lets everything go on that needs no time. */
 export async function settle(): Promise<void> {
-  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => immediate(resolve));
+}
+
+/** What becomes of a call to the broker: it fails before it took effect, or after. */
+export type Fault = 'before' | 'after' | undefined;
+
+/** A sink whose calls fail as the test wants. */
+export function faultySink(
+  sink: RecordSink,
+  faults: { own?: (() => Fault) | undefined; announce?: ((records: readonly SinkRecord[]) => Fault) | undefined },
+): RecordSink {
+  async function meet<Result>(fault: Fault, call: () => Promise<Result>): Promise<Result> {
+    if (fault === 'before') throw new PublishError('the broker is away', { retryable: true });
+    const result = await call();
+    if (fault === 'after') throw new PublishError('the broker did not answer', { retryable: true });
+    return result;
+  }
+  return {
+    send: (records) => sink.send(records),
+    partitionsOf: (topic) => sink.partitionsOf(topic),
+    close: () => sink.close(),
+    own: async (topic, partition, group) => {
+      const announcer = await meet(faults.own?.(), () => sink.own(topic, partition, group));
+      let broken: PublishError | undefined;
+      return {
+        committed: announcer.committed,
+        close: () => announcer.close(),
+        async announce(records, next) {
+          if (broken !== undefined) throw broken;
+          try {
+            await meet(faults.announce?.(records), () => announcer.announce(records, next));
+          } catch (error) {
+            broken = error as PublishError;
+            throw error;
+          }
+        },
+      };
+    },
+  };
 }
 
 /** How far the group has got; the way to find out takes the partition over. */
@@ -111,4 +152,10 @@ export function keyAt(offset: number, partition = 0): string {
   return `IN-${partition}-${offset}-1700000000000`;
 }
 
-export type { CommittedState, RecordSink, SourceRecord };
+/** The dead letters, by the text of their value. */
+export function deadLetters(broker: MemoryBroker): { value: string; reason: string }[] {
+  return broker.records('IN-dlt').map(({ value, headers }) => ({
+    value: Buffer.from(value ?? '').toString(),
+    reason: String(headers.find(({ name }) => name === 'kafka_dlt-exception-stacktrace')?.value ?? ''),
+  }));
+}

@@ -149,7 +149,8 @@ export class OpenRequest {
   /** Puts the record to the dead letters, and tells the client. */
   async #reject(error: PipelineError, request?: Request<unknown>): Promise<void> {
     const { pipeline } = this.#context.topic;
-    await this.#announce(rejectedRequest(pipeline, error, request?.requestId ?? this.#key), error);
+    const shown = fitToShow(error);
+    await this.#announce(rejectedRequest(pipeline, shown, request?.requestId ?? this.#key), shown);
   }
 
   async #announce(completion: CompletionEvent, deadLetter: PipelineError | undefined): Promise<void> {
@@ -188,6 +189,12 @@ export class OpenRequest {
     const { topic, partition, offset } = this.#record;
     return { topic, partition, offset };
   }
+}
+
+/** The text of an error that is not ours may hold anything, such as the address and password of a server. */
+function fitToShow(error: PipelineError): PipelineError {
+  if (error.code !== 'internal' || error.cause === undefined) return error;
+  return new PipelineError('internal', 'unexpected error', { cause: error.cause });
 }
 
 /** Why a request that came back is not tried again; undefined when it is. */

@@ -58,9 +58,10 @@ export class RequestPartition implements PartitionHandler {
 
   onRecord(record: SourceRecord): void {
     const { offset } = record;
-    if (!this.#isFlowing) return;
+    if (!this.#isOwned || this.#leaving.signal.aborted) return;
+    // A gap in the offsets may be wider than what can be committed.
     if (this.#offsets.span(offset) >= this.#context.window) {
-      this.#putBack = offset;
+      this.#putBack ??= offset;
       this.#flow();
       return;
     }
