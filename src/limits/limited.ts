@@ -23,8 +23,9 @@ export interface LimitedOptions {
   /** How long an open circuit sends nothing before one call tries again, in milliseconds. Default: 30000. */
   circuitOpenMs?: number | undefined;
   /**
-   * How long an outage is waited for, in milliseconds, or `Infinity`: when a trial call has failed after that, what waits fails
-   * with `provider_unavailable`. 0 waits for no trial but one on its way. Default: 60000.
+   * How long an outage is waited for, in milliseconds: when a trial call has failed after that, what waits fails with
+   * `provider_unavailable`. 0 waits for no trial but one on its way; with `Infinity` retries wear out only while the provider
+   * answers other calls. Default: 60000.
    */
   outageMs?: number | undefined;
   /**

@@ -208,6 +208,50 @@ describe('a provider that is down', () => {
     expect(seen.results).toEqual([1]);
   });
 
+  it.each([
+    ['of its first inputs', {}],
+    ['without any retries', { maxRetries: 0 }],
+    ['where it takes long to be noticed', { circuitFailures: 1_000 }],
+  ])('fails nothing before its circuit opens where outageMs is Infinity: the retries %s', async (_name, options) => {
+    const { fetcher, times } = downUntil(3_600_000, { outageMs: Infinity, random: Math.random, ...options });
+    const seen = follow(fetcher.fetch(['x'], call()));
+    await vi.advanceTimersByTimeAsync(3_700_000);
+    expect(seen.results).toEqual([1]);
+    for (let minute = 1; minute < 60; minute += 1) {
+      expect(times.filter((at) => at >= minute * 60_000 && at < (minute + 1) * 60_000).length).toBeLessThan(60);
+    }
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  /** One that gives an answer to everything but `bad`. */
+  const answersAllBut = (bad: string, options: Options) => {
+    const answer = (inputs: readonly string[]) =>
+      inputs.includes(bad) ? Promise.reject(unavailable) : lengths(inputs);
+    const limiter = creditLimiter({ credits: Infinity, maxConcurrent: 1 });
+    return limited(wordLengths({ answer, maxBatchSize: 1 }), limiter, { random: () => 0, ...options });
+  };
+
+  it('is not one that answers the others: their neighbor fails after its retries, whatever outageMs is', async () => {
+    const fetcher = answersAllBut('bad', { outageMs: Infinity });
+    const others = setInterval(() => void fetcher.fetch(['good'], call()), 50);
+    const seen = follow(fetcher.fetch(['bad'], call()));
+    await vi.advanceTimersByTimeAsync(10_000);
+    clearInterval(others);
+    expect(seen.results).toEqual(['provider_unavailable']);
+  });
+
+  it('is tried with other inputs after a trial that failed, first of the same batch, then of others', async () => {
+    const open = () => answersAllBut('bad', { circuitFailures: 1 });
+    const alone = follow(open().fetch(['bad', 'a', 'bb'], call()));
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(alone.results).toEqual(['provider_unavailable', 1, 2]);
+    const [fetcher, request] = [open(), { request: 'one' }];
+    const first = follow(fetcher.fetch(['bad'], call({ ...request, batch: 0 })));
+    const second = follow(fetcher.fetch(['a'], call({ ...request, batch: 1 })));
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect([first.results, second.results]).toEqual([['provider_unavailable'], [1]]);
+  });
+
   it('is tried by the next batch when the trial is aborted', async () => {
     const controller = new AbortController();
     let isSilent = false;

@@ -1,6 +1,6 @@
 import { PipelineError } from '../../model/errors.ts';
 import type { FetchCall, Fetched } from '../../model/ports.ts';
-import { endsBatch, isRateLimit, isTransient, retryDelayMs } from '../retryPolicy.ts';
+import { endsBatch, isRateLimit, retryDelayMs } from '../retryPolicy.ts';
 import { startDeadline } from './deadline.ts';
 import { DeadTally } from './deadSymbols.ts';
 import { costOf } from './fill.ts';
@@ -9,13 +9,10 @@ import type { Entry } from './inputQueue.ts';
 import type { Run } from './providerState.ts';
 import { canceled, late, outcomeOf, Results } from './results.ts';
 import type { Answer, SharedCall } from './sharedCalls.ts';
+import { toRetry } from './toRetry.ts';
+import type { Failure } from './toRetry.ts';
 import { announceWait, Turn } from './turn.ts';
 import type { BatchInTurn, BatchSettings } from './turn.ts';
-
-interface Failure<I> {
-  readonly entry: Entry<I>;
-  readonly error: PipelineError;
-}
 
 /** One work batch on its way through `limited`: what waits, what is being fetched, and what became of the rest. */
 export class BatchRun<I, T> implements Run<I, T> {
@@ -49,6 +46,7 @@ export class BatchRun<I, T> implements Run<I, T> {
       results: this.#results,
       receiver: this,
       knownAt: 0,
+      goesLast: false,
       signal: this.#asking.signal,
       missing: (entries) => this.#missing(entries),
       tell: (callback) => {
@@ -197,21 +195,16 @@ export class BatchRun<I, T> implements Run<I, T> {
   }
 
   #retryOrFail(failures: readonly Failure<I>[], call: SharedCall<I, T>): void {
-    const { maxRetries, random, state } = this.#settings;
-    // What fails with the provider is no attempt of its inputs: `outageMs` bounds their wait, and there is no load to keep from
-    // it, because nothing is sent but a trial now and then.
-    const { isDown } = state.breaker;
-    const transient = failures.filter(
-      ({ entry, error }) => isTransient(error) && (isDown || entry.failures < maxRetries),
-    );
-    const mayRetry = transient.length > 0 && call.mayRetry(() => isDown || state.budget.take());
-    const again = mayRetry ? transient : [];
+    const { random, state } = this.#settings;
+    const again = toRetry(failures, call, this.#settings, this.#call);
     for (const failure of failures) if (!again.includes(failure)) this.#fail(failure);
     const entries = again.map(({ entry }) => entry);
+    this.inTurn.goesLast = state.breaker.isDown && again.length > 0;
     if (this.#ending !== undefined) this.#results.put(entries, this.#ending);
+    else if (state.breaker.isDown) this.#queue.putBehind(this.#missing(entries));
     else if (again[0] !== undefined) {
       const delayMs = retryDelayMs(again[0].error, again[0].entry.failures, random);
-      if (!isDown) for (const entry of entries) entry.failures += 1;
+      for (const entry of entries) entry.failures += 1;
       this.#queue.backOff(entries, delayMs, (rest) => {
         this.#putBack(rest);
         this.#proceed();

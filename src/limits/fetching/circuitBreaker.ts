@@ -54,6 +54,11 @@ export class CircuitBreaker {
     return this.#isOnTrial;
   }
 
+  /** While it is closed: the calls without an answer since the last that had one. */
+  get failuresInARow(): number {
+    return this.#failuresInARow;
+  }
+
   /** How long the provider has been without an answer; 0 while it is up. */
   get downMs(): number {
     return this.#downSince === undefined ? 0 : performance.now() - this.#downSince;

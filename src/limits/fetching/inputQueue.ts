@@ -44,6 +44,10 @@ export class InputQueue<I> {
     this.#waiting = [...entries, ...this.#waiting];
   }
 
+  putBehind(entries: readonly Entry<I>[]): void {
+    this.#waiting = [...this.#waiting, ...entries];
+  }
+
   /** Keeps the entries for `delayMs`, and hands them out then; those taken out meanwhile are not among them. */
   backOff(entries: readonly Entry<I>[], delayMs: number, onOver: (entries: readonly Entry<I>[]) => void): void {
     const timer = setTimeout(() => {

@@ -35,6 +35,8 @@ export interface BatchInTurn<I, T> {
   readonly receiver: Receiver<I, T>;
   /** As of when it is known what of it is fresh, by `performance.now()`. */
   knownAt: number;
+  /** Whether its inputs have tried a provider that is down: those of the request's other batches try next. */
+  goesLast: boolean;
   /** Ends the wait for credits. */
   readonly signal: AbortSignal;
   /** Settles what need not be fetched, and returns the rest. */
@@ -61,9 +63,10 @@ export class Turn<I, T> {
 
   /** Resolves, once the call has brought what it brings, with the error for which it never came about. */
   async take(): Promise<PipelineError | undefined> {
-    const { settings, call, queue, signal } = this.#batch;
+    const { settings, call, queue, signal, goesLast } = this.#batch;
     try {
-      const { lane, request, batch } = call;
+      const { lane, request } = call;
+      const batch = goesLast ? Infinity : call.batch;
       const min = this.#cost(queue.waiting(1));
       announceWait(this.#batch, { credits: this.#cost(queue.waiting(settings.provider.maxBatchSize)), min });
       this.#batch.knownAt = performance.now();
