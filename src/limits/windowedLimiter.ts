@@ -160,9 +160,9 @@ export class WindowedLimiter implements Limiter, AsyncDisposable {
     // Since the start was asked for, the call may have been dropped or the limiter paused.
     if (turn === undefined || this.#readyAt(turn, at) > at) return this.#startWith(undefined);
     const taken = this.#source.take(this.#needOf(turn), at);
-    if (!(taken instanceof Promise)) return this.#startWith(taken);
+    if (!(taken instanceof Promise)) return this.#startWith(taken, turn);
     return taken.then(
-      (credits) => this.#startWith(credits),
+      (credits) => this.#startWith(credits, turn),
       (error: unknown) => {
         this.#waiting.drop(turn.call, PipelineError.from(error));
         return this.#startWith(undefined);
@@ -170,17 +170,19 @@ export class WindowedLimiter implements Limiter, AsyncDisposable {
     );
   }
 
-  #startWith(credits: SuppliedCredits | undefined): Promise<void> {
+  #startWith(credits: SuppliedCredits | undefined, asked?: Turn): Promise<void> {
     this.#isStarting = false;
-    const started = credits === undefined ? Promise.resolve() : this.#startCall(credits);
+    const started = credits === undefined ? Promise.resolve() : this.#startCall(credits, asked);
     this.#proceed();
     return started;
   }
 
-  #startCall(credits: SuppliedCredits): Promise<void> {
+  #startCall(credits: SuppliedCredits, asked: Turn | undefined): Promise<void> {
     const turn = this.#turn();
     // While others were asked for the credits, the call may have been dropped or the limiter paused.
-    if (turn === undefined || turn.call.min > credits.credits || this.#stops.until > performance.now()) {
+    const isTooFew = turn === undefined || turn.call.min > credits.credits;
+    const hasReserve = turn?.leavesReserve === true && asked?.leavesReserve === false;
+    if (isTooFew || hasReserve || this.#stops.until > performance.now()) {
       credits.release(credits.credits);
       return Promise.resolve();
     }
@@ -209,7 +211,7 @@ export class WindowedLimiter implements Limiter, AsyncDisposable {
     } finally {
       const at = performance.now();
       if (end.isAnswered && credits.credits > 0) this.#roundTripMs += (at - startedAt - this.#roundTripMs) / 8;
-      this.#isFirst = false;
+      if (credits.credits > 0) this.#isFirst = false;
       credits.settle(end, at);
     }
   }

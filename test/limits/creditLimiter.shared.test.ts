@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { creditLimiter } from '../../src/limits/creditLimiter.ts';
 import type { CreditLimiter, CreditLimiterOptions } from '../../src/limits/creditLimiter.ts';
+import { memoryQuotaStore } from '../../src/limits/quotas/memoryQuotaStore.ts';
 import { PipelineError } from '../../src/model/errors.ts';
 import type { SharedWindow } from '../../src/model/quotaPorts.ts';
 import { expectWindow } from '../../src/testing/expectWindow.ts';
@@ -138,6 +139,18 @@ describe('a shared window', () => {
     await settled(waiting);
   });
 
+  it('keeps its reserve, too, when a higher call is dropped while it is asked for that', async () => {
+    const window = memoryWindow({ credits: 8, latencyMs: [500, 500] });
+    const limiter = limiterOf(window, { lanes: ['market', 'historical'], reserve: 3 });
+    const controller = new AbortController();
+    const market = limiter.run({ credits: 8, lane: 'market' }, () => Promise.resolve(), { signal: controller.signal });
+    market.catch(() => undefined);
+    const historical = call(limiter, 8, { min: 1, lane: 'historical' });
+    await passTime(200);
+    controller.abort();
+    expect((await settled(historical, 5_000)).credits).toBe(5);
+  });
+
   it('gets everything back that a call dropped meanwhile does not need', async () => {
     const window = memoryWindow({ credits: 8, latencyMs: [500, 500] });
     const limiter = limiterOf(window);
@@ -227,6 +240,14 @@ describe('a shared window', () => {
     expect(() => creditLimiter({ credits: Infinity, window: memoryWindow({ credits: 8 }) })).toThrow(
       'creditLimiter: credits: expected a whole number with a shared window, got Infinity',
     );
+  });
+
+  it('has a quota book no more at once than it could ever grant', async () => {
+    const store = memoryQuotaStore();
+    const quotas = [{ credits: 800, period: 'day', store }] as const;
+    const limiter = limiterOf(memoryWindow({ credits: 8 }), { quotas });
+    expect((await settled(call(limiter, 120, { min: 1 }), 1_000)).credits).toBe(8);
+    expect(await store.used?.('2026-01-01')).toBe(20);
   });
 
   it('goes together with quotas and further windows, and pays no one for nothing', async () => {

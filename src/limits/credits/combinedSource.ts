@@ -23,7 +23,9 @@ export class CombinedSource implements CreditSource {
   }
 
   take(need: CreditNeed, at: number): Taken | Promise<Taken> {
-    return this.#takeFrom(0, need, at, []);
+    // What no call can ever get is asked of nobody: a quota would book it ahead, and lose it in a crash.
+    const credits = Math.min(need.credits, this.capacity);
+    return this.#takeFrom(0, { ...need, credits }, at, []);
   }
 
   forecast(credits: number, basis: ForecastBasis): number {
