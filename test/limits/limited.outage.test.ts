@@ -422,6 +422,27 @@ describe('a quota that is gone', () => {
     expect(provider.calls).toHaveLength(2);
   });
 
+  it.each([
+    ['in ten years', 10 * 365 * 86_400_000, 86_400_000],
+    ['never', Infinity, 60_000],
+    ['at no time', NaN, 60_000],
+    ['in the past', -1_000, 60_000],
+  ])('is asked for again where it is to come back %s', async (_name, retryAfterMs, waitedMs) => {
+    const answer = (inputs: readonly string[], n: number) =>
+      n === 1 ? Promise.reject(exhausted(retryAfterMs)) : lengths(inputs);
+    const fetcher = limited(wordLengths({ answer }), immediate);
+    const serve = async () => {
+      const fetched = fetcher.fetch(['x'], call());
+      await vi.advanceTimersByTimeAsync(100);
+      return summary(await fetched);
+    };
+    expect(await serve()).toEqual(['quota']);
+    await vi.advanceTimersByTimeAsync(waitedMs - 200);
+    expect(await serve()).toEqual(['quota']);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(await serve()).toEqual([1]);
+  });
+
   it('by the word of the limiter concerns the batch that asked', async () => {
     const stopped: Limiter = {
       run: (want, task, { signal }) =>

@@ -1,5 +1,7 @@
 import type { PipelineError } from '../../model/errors.ts';
 import type { Fetched, ProviderHealth } from '../../model/ports.ts';
+import { askedMs } from '../pause.ts';
+import { longestPeriodMs } from '../quotas/quotaPeriod.ts';
 import { CircuitBreaker } from './circuitBreaker.ts';
 import { DeadSymbols } from './deadSymbols.ts';
 import { outcomeOf } from './results.ts';
@@ -7,7 +9,7 @@ import { RetryBudget } from './retryBudget.ts';
 import { SharedCalls, type Receiver } from './sharedCalls.ts';
 import type { BatchInTurn } from './turn.ts';
 
-/** A quota of which nobody says when it comes back is asked for again after this. */
+/** A quota of which nobody says when it comes back is asked for again after this, and any other after a day at the latest. */
 const unknownQuotaMs = 60_000;
 
 export interface ProviderStateSettings {
@@ -75,7 +77,7 @@ export class ProviderState<I, T> {
 
   /** The provider said what holds for every call: unauthorized, for good, or that the quota is gone, until it comes back. */
   end(error: PipelineError): void {
-    const forMs = error.code === 'unauthorized' ? Infinity : (error.retryAfterMs ?? unknownQuotaMs);
+    const forMs = error.code === 'unauthorized' ? Infinity : (askedMs(error, longestPeriodMs.day) ?? unknownQuotaMs);
     const verdict = { error, ending: outcomeOf<T>(error, this.#now()), until: performance.now() + forMs };
     if (this.#standing()?.error.code !== 'unauthorized') this.#verdict = verdict;
     for (const run of [...this.#runs]) run.end(verdict.ending);
