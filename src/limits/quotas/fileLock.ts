@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { errorCode } from './fileErrors.ts';
 
 const tryAgainMs = 20;
@@ -45,7 +45,7 @@ async function isTaken(path: string, own: string): Promise<boolean> {
 
 async function removeIfAbandoned(path: string): Promise<void> {
   const seen = await contentOf(path);
-  if (seen === undefined || isAlive(Number.parseInt(seen, 10))) return;
+  if (seen === undefined || (await isHeld(path, Number.parseInt(seen, 10)))) return;
   const aside = `${path}.${randomUUID()}`;
   try {
     await rename(path, aside);
@@ -55,6 +55,19 @@ async function removeIfAbandoned(path: string): Promise<void> {
   // Between the look and the move the lock may have gone to a living process: then it gets it back.
   if ((await contentOf(aside)) !== seen) await link(aside, path).catch(() => undefined);
   await rm(aside, { force: true });
+}
+
+async function isHeld(path: string, pid: number): Promise<boolean> {
+  return pid === process.pid ? !(await isFromBefore(path)) : isAlive(pid);
+}
+
+/** A container's process has the number of the one before it, which may have been killed with the lock in its hands. */
+async function isFromBefore(path: string): Promise<boolean> {
+  const startedAt = Date.now() - process.uptime() * 1_000;
+  return stat(path).then(
+    ({ mtimeMs }) => mtimeMs < startedAt,
+    () => false,
+  );
 }
 
 function isAlive(pid: number): boolean {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -128,6 +128,14 @@ describe('jsonFileStore', () => {
     await new Promise((resolve) => child.once('exit', resolve));
     await writeFile(`${path}.lock`, `${String(child.pid)} another`);
     expect(await jsonFileStore({ path }).book(day, 20, 800)).toBe(20);
+    expect(await readdir(folder)).toEqual(['quota.json']);
+  });
+
+  it('takes over the lock of a process that had its own number, as in a container that was started again', async () => {
+    await writeFile(`${path}.lock`, `${String(process.pid)} another`);
+    const beforeUs = new Date(Date.now() - process.uptime() * 1_000 - 100);
+    await utimes(`${path}.lock`, beforeUs, beforeUs);
+    expect(await jsonFileStore({ path, lockTimeoutMs: 1_000 }).book(day, 20, 800)).toBe(20);
     expect(await readdir(folder)).toEqual(['quota.json']);
   });
 
