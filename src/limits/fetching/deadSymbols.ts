@@ -56,10 +56,9 @@ export class DeadTally {
     else if (value.code === 'symbol_unknown') this.#unknown.set(key, value);
   }
 
-  /** The inputs that are dead: of more than one, only if they are no more than a fifth of what was answered. */
+  /** The inputs that are dead: none if more than a fifth of what was answered is unknown. */
   get dead(): ReadonlyMap<string, PipelineError> {
     const answered = this.#served + this.#unknown.size;
-    const most = Math.max(1, mostUnknownShare * answered);
-    return this.#unknown.size <= most ? this.#unknown : new Map();
+    return this.#unknown.size <= mostUnknownShare * answered ? this.#unknown : new Map();
   }
 }
