@@ -19,5 +19,5 @@ function reasonOf(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;
   return reason instanceof Error
     ? reason
-    : new SinkError('canceled', 'the transaction was canceled', { cause: reason });
+    : new SinkError('canceled', 'the call was canceled', { cause: reason });
 }
