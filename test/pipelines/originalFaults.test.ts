@@ -136,14 +136,14 @@ describe('one run does what the original did not', () => {
       await startMarketServer(({ symbols }) => ({ body: yahooBody(symbols.filter((symbol) => symbol !== 'XONE')) })),
     );
     const pipeline = marketIndexData({ fetcher: indexesFrom(server), sink: marketIndexSink({ database }) });
-    const request = parseMarketIndexDataRequest({ symbols: ['^GSPC', 'XONE', 'GC=F'] });
+    const request = parseMarketIndexDataRequest({ symbols: ['^GSPC', 'XONE', 'GC=F', '^DJI', '^IXIC'] });
     for (let run = 0; run < 2; run += 1) {
       const event = await lastValueFrom(fromRequest(request).pipe(pipeline));
       expect(event).toMatchObject({ status: 'partial', failed: [{ symbol: 'XONE', reason: 'symbol_unknown' }] });
-      expect(event.symbols?.map(({ symbol }) => symbol)).toEqual(['^GSPC', 'GC=F']);
+      expect(event.symbols?.map(({ symbol }) => symbol)).toEqual(['^GSPC', 'GC=F', '^DJI', '^IXIC']);
     }
     // The others are fresh, and the unknown one is remembered.
-    expect(server.requests.map(({ symbols }) => symbols)).toEqual([['^GSPC', 'XONE', 'GC=F']]);
+    expect(server.requests.map(({ symbols }) => symbols)).toEqual([['^GSPC', 'XONE', 'GC=F', '^DJI', '^IXIC']]);
   });
 
   it('5 and 6: serves a pair without its slash, and a commodity, by the names of the provider', async () => {
