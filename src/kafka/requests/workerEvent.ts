@@ -50,7 +50,13 @@ export type WorkerEvent =
       readonly error: PipelineError;
     }
   /** A part of a shared request is done here. */
-  | { readonly type: 'part-done'; readonly key: string; readonly batch: number };
+  | {
+      readonly type: 'part-done';
+      readonly key: string;
+      readonly batch: number;
+      /** What it failed with, when the ledger has its batch as failed for that. */
+      readonly error?: PipelineError | undefined;
+    };
 
 /** Takes the events of a worker. An RxJS `Subject<WorkerEvent>` is one. */
 export interface WorkerObserver {

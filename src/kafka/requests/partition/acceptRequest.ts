@@ -35,7 +35,15 @@ export async function acceptRequest(
   if (ledger === undefined || workTopic === undefined || batches <= splitAbove) return { ...fields, isShared: false };
   const stored = new Set(await ledger.storedNumbers(key));
   const missing = Array.from({ length: batches }, (_, number) => number).filter((number) => !stored.has(number));
-  await shareOut({ sink, topic: workTopic, key, inputs: accepted.inputs, batchSize: accepted.batchSize, missing });
+  await shareOut({
+    sink,
+    topic: workTopic,
+    pipeline,
+    key,
+    inputs: accepted.inputs,
+    batchSize: accepted.batchSize,
+    missing,
+  });
   return { ...fields, storedBatches: batches - missing.length, isShared: true };
 }
 
