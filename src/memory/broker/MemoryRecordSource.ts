@@ -33,6 +33,7 @@ export class MemoryRecordSource implements RecordSource {
     if (this.#handlers !== undefined || this.#isStopped)
       throw new BrokerError('broker_error', 'memory: the source was run');
     await Promise.resolve();
+    if (this.#isStopped) throw new BrokerError('broker_error', 'memory: the source was stopped');
     this.#handlers = handlers;
     try {
       this.#state.join(this.#groupId, this.#member);
