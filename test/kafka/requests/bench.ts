@@ -90,9 +90,14 @@ export class Worker<Topic extends AnyRequestTopic = RequestTopic<MarketDataReque
 /** The real one, where a test has put virtual time in its place. */
 const immediate = setImmediate;
 
+/** Lets microtasks run until there are none. */
+export async function turn(): Promise<void> {
+  await new Promise((resolve) => immediate(resolve));
+}
+
 /** Lets everything go on that needs no time. */
 export async function settle(): Promise<void> {
-  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => immediate(resolve));
+  for (let turns = 0; turns < 5; turns++) await turn();
 }
 
 /** What becomes of a call to the broker: it fails before it took effect, or after. */

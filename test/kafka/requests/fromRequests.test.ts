@@ -132,6 +132,19 @@ describe('the end of fromRequests', () => {
     next.stop();
   });
 
+  it('joins no group after it was unsubscribed', async () => {
+    const broker = openBroker();
+    await send(broker, [message('AAPL')]);
+    const worker = new Worker(broker, { topics: [requestTopic()] });
+    worker.stop();
+    await settle();
+    expect([worker.source.joined, worker.ended]).toEqual([false, undefined]);
+    const next = new Worker(broker, { topics: [requestTopic()] });
+    await settle();
+    expect(next.deliveries).toHaveLength(1);
+    next.stop();
+  });
+
   it('leaves no timer behind', async () => {
     vi.useFakeTimers();
     const broker = openBroker();

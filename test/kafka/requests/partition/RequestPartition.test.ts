@@ -143,7 +143,7 @@ describe('the offsets of a partition', () => {
       Array.from({ length: 30 }, () => message('AAPL')),
     );
     const sizes: number[] = [];
-    const announce = (records: readonly unknown[]): Fault => void sizes.push(records.length) as undefined;
+    const announce = (records: readonly unknown[]): undefined => void sizes.push(records.length);
     const worker = new Worker(broker, { topics: [requestTopic()], sink: faultySink(broker.sink(), { announce }) });
     await settle();
     await Promise.all(worker.deliveries.map((_, index) => answer(worker, index)));
