@@ -16,3 +16,5 @@ export { completionRecords, type CompletionTarget } from './records/completionRe
 export { deadLetterRecord, type DeadLetterTarget } from './records/deadLetterRecord.ts';
 export { ledgerKeyOf } from './records/ledgerKeyOf.ts';
 export { recordPublisher, type RecordPublisherOptions } from './records/recordPublisher.ts';
+export { kafkaTopics } from './kafkaTopics.ts';
+export { prepareTopics, type PrepareTopicsOptions } from './prepareTopics.ts';

@@ -8,11 +8,18 @@ import { RecordProducer } from './client/RecordProducer.ts';
 export interface KafkaSinkOptions extends KafkaConnectionOptions {
   /** After how long the broker aborts a transaction whose owner has gone silent, in milliseconds. Default: 10,000. */
   transactionTimeoutMs?: number | undefined;
+  /**
+   * Where a group begins in a partition in which it has never committed anything: at the oldest record, or with those that come
+   * from then on. The latter is committed as soon as a partition is owned, so that no later start leaves anything out.
+   * Default: 'earliest'.
+   */
+  startAt?: 'earliest' | 'latest' | undefined;
 }
 
 const resolveOptions = defineOptions<KafkaSinkOptions>('kafkaSink')({
   ...connectionChecks,
   transactionTimeoutMs: z.int().min(1_000).max(900_000).default(10_000),
+  startAt: z.enum(['earliest', 'latest']).default('earliest'),
 });
 
 /** Sink options with their defaults. */

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { callback, defineOptions } from '../model/defineOptions.ts';
-import type { RecordSink, RecordSource, SourceRecord } from '../model/recordPorts.ts';
+import type { RecordSink, RecordSource, RecordTopics, SourceRecord } from '../model/recordPorts.ts';
 import { BrokerState } from './broker/BrokerState.ts';
 import { MemoryRecordSink } from './broker/MemoryRecordSink.ts';
 import { MemoryRecordSource } from './broker/MemoryRecordSource.ts';
+import { MemoryTopics } from './broker/MemoryTopics.ts';
 
 export interface MemoryBrokerOptions {
   /** The topics, and how many partitions each has. Default: none, see `createTopic`. */
@@ -19,6 +20,8 @@ export interface MemoryBroker {
   /** A new member of the group; all of it but `run` is as with Kafka. */
   source(options: { readonly groupId: string; readonly topics: readonly string[] }): RecordSource;
   sink(): RecordSink;
+  /** The topics, as `kafkaTopics` has them. */
+  topics(): RecordTopics;
   /** The committed records of a topic, by partition and offset. */
   records(topic: string): readonly SourceRecord[];
   /**
@@ -77,6 +80,7 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): MemoryBroker {
     createTopic: (topic, partitions) => state.createTopic(topic, partitions),
     source: ({ groupId, topics: wanted }) => new MemoryRecordSource(state, groupId, wanted),
     sink: () => new MemoryRecordSink(state),
+    topics: () => new MemoryTopics(state),
     records: (topic) => state.partitionsOf(topic).flatMap((place) => state.recordsOf(place)),
     crash(source) {
       if (source instanceof MemoryRecordSource) source.crash();

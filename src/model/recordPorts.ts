@@ -125,3 +125,31 @@ export interface RecordSink {
   /** Closes the sink and its announcers. */
   close(): Promise<void>;
 }
+
+/** A topic, and how many partitions it has or is to have. */
+export interface TopicSize {
+  readonly topic: string;
+  readonly partitions: number;
+}
+
+/** What a partition holds for a reader of committed records. */
+export interface PartitionEnds extends TopicPartition {
+  /** The place of the oldest record that is still kept. */
+  readonly first: bigint;
+  /** The place behind the last record. It stands before the first transaction that is still open, whatever comes after that. */
+  readonly end: bigint;
+}
+
+/** The topics of a broker. Its functions reject with a `BrokerError`: `broker_unavailable` when no broker answers. */
+export interface RecordTopics {
+  /** How many partitions each of these topics has. Those that are not there are not in the answer, and are not created. */
+  describe(topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /**
+   * Creates those of the topics that are not there, and resolves once all can be used, with the names of those it has created.
+   * A topic that is there stays as it is, also when somebody else creates it at the same time.
+   */
+  create(topics: readonly TopicSize[]): Promise<readonly string[]>;
+  /** The ends of a topic's partitions at this moment. */
+  ends(topic: string): Promise<readonly PartitionEnds[]>;
+  close(): Promise<void>;
+}

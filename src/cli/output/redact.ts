@@ -6,7 +6,9 @@ import type { Environment } from '../input/environment.ts';
  * The library puts none into its messages. This is the last line of defense, for what a server answers with.
  */
 export function redactor(environment: Environment, databaseOption: string | undefined): (text: string) => string {
-  const keys = ['TWELVE_DATA_API_KEY', 'RAPIDAPI_KEY', 'MASSIVE_API_KEY'].map((variable) => environment[variable]);
+  const keys = ['TWELVE_DATA_API_KEY', 'RAPIDAPI_KEY', 'MASSIVE_API_KEY', 'KAFKA_SASL_PASSWORD'].map(
+    (variable) => environment[variable],
+  );
   const urls = [environment['DATABASE_URL'], databaseOption].filter((url) => url?.includes('://'));
   const secrets = [...keys, ...urls, ...urls.map(passwordPart)]
     .filter((secret) => secret !== undefined)

@@ -12,6 +12,7 @@ interface AnnouncerSettings {
   readonly partition: number;
   readonly group: string;
   readonly transactionTimeoutMs: number;
+  readonly startAt: 'earliest' | 'latest';
   readonly onClosed: () => void;
 }
 
@@ -58,7 +59,7 @@ export class KafkaAnnouncer implements Announcer {
     // kafkajs has no initTransactions: the first transaction takes the next epoch, which ends what was begun in the last.
     const transaction = await this.#producer.transaction();
     await transaction.abort();
-    this.#committed = await this.#readCommitted(admin);
+    this.#committed = (await this.#readCommitted(admin)) ?? (await this.#begin(admin));
   }
 
   async announce(records: readonly SinkRecord[], next: CommittedState): Promise<void> {
@@ -112,12 +113,25 @@ export class KafkaAnnouncer implements Announcer {
     }
   }
 
-  async #readCommitted(admin: Admin): Promise<CommittedState> {
+  /** Where nothing was ever committed. */
+  async #begin(admin: Admin): Promise<CommittedState> {
+    const { topic, partition, startAt } = this.#settings;
+    if (startAt === 'earliest') return { offset: 0n, announced: new Set() };
+    const ends = await admin.fetchTopicOffsets(topic);
+    const end = ends.find((each) => each.partition === partition)?.high ?? '0';
+    const state = { offset: BigInt(end), announced: new Set<bigint>() };
+    // Otherwise the next owner would leave out what comes until the first commit.
+    await this.#transact([], state);
+    return state;
+  }
+
+  async #readCommitted(admin: Admin): Promise<CommittedState | undefined> {
     const { topic, partition, group } = this.#settings;
     const [fetched] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
     const found = fetched?.partitions.find((each) => each.partition === partition);
     if (found === undefined) throw new PublishError(`Kafka: ${this.#name()}: there is no such partition`);
-    const offset = BigInt(found.offset) < 0n ? 0n : BigInt(found.offset);
+    const offset = BigInt(found.offset);
+    if (offset < 0n) return undefined;
     return { offset, announced: decodeAnnounced(offset, found.metadata) };
   }
 

@@ -1,22 +1,21 @@
 import { Partitioners, type Admin, type Producer } from 'kafkajs';
 import { PublishError } from '../../model/errors.ts';
 import type { Announcer, RecordSink, SinkRecord } from '../../model/recordPorts.ts';
+import { connected, disconnected } from './connected.ts';
+import { describeTopics } from './describeTopics.ts';
 import { KafkaAnnouncer } from './KafkaAnnouncer.ts';
 import type { KafkaClient } from './kafkaClient.ts';
 import { publishError } from './kafkaErrors.ts';
 import type { KafkaSinkSettings } from '../kafkaSink.ts';
 import { inChunks, toTopicMessages } from './sinkMessages.ts';
 
-interface Connectable {
-  connect(): Promise<void>;
-  disconnect(): Promise<void>;
-}
-
 /** The sink: a producer for what needs no transaction, and an announcer per owned partition. */
 export class RecordProducer implements RecordSink {
   readonly #client: KafkaClient;
   readonly #settings: KafkaSinkSettings;
   readonly #announcers = new Set<KafkaAnnouncer>();
+  /** Topics that were there. */
+  readonly #known = new Set<string>();
   #producer: Promise<Producer> | undefined;
   #admin: Promise<Admin> | undefined;
   #closing: Promise<void> | undefined;
@@ -29,6 +28,7 @@ export class RecordProducer implements RecordSink {
   async send(records: readonly SinkRecord[]): Promise<void> {
     this.#demandOpen();
     if (records.length === 0) return;
+    await this.#demandTopics(new Set(records.map(({ topic }) => topic)));
     try {
       this.#producer ??= connected(
         this.#client.kafka.producer({
@@ -43,6 +43,7 @@ export class RecordProducer implements RecordSink {
       // What it numbered and could not send would be missed by the broker: the next call starts with another one.
       const broken = this.#producer;
       this.#producer = undefined;
+      this.#known.clear();
       await disconnected(broken);
       throw publishError('sending', error, this.#client.secrets);
     }
@@ -50,14 +51,10 @@ export class RecordProducer implements RecordSink {
 
   async partitionsOf(topic: string): Promise<number> {
     this.#demandOpen();
-    try {
-      this.#admin ??= connected(this.#client.kafka.admin());
-      const { topics } = await (await this.#admin).fetchTopicMetadata({ topics: [topic] });
-      return topics[0]?.partitions.length ?? 0;
-    } catch (error) {
-      await this.#replaceAdmin();
-      throw publishError(`the partitions of ${topic}`, error, this.#client.secrets);
-    }
+    const there = await this.#describe([topic]);
+    const partitions = there.get(topic);
+    if (partitions === undefined) throw new PublishError(`Kafka: there is no topic ${topic}`, { retryable: true });
+    return partitions;
   }
 
   async own(topic: string, partition: number, group: string): Promise<Announcer> {
@@ -67,6 +64,7 @@ export class RecordProducer implements RecordSink {
       partition,
       group,
       transactionTimeoutMs: this.#settings.transactionTimeoutMs,
+      startAt: this.#settings.startAt,
       onClosed: () => this.#announcers.delete(announcer),
     });
     this.#announcers.add(announcer);
@@ -77,6 +75,27 @@ export class RecordProducer implements RecordSink {
     } catch (error) {
       await Promise.all([announcer.close(), this.#replaceAdmin()]);
       throw publishError(`taking over ${topic}-${partition} of group ${group}`, error, this.#client.secrets);
+    }
+  }
+
+  /** Refuses what is for a topic that is not there: kafkajs would try for seconds, and then break the producer of all. */
+  async #demandTopics(topics: ReadonlySet<string>): Promise<void> {
+    const unknown = [...topics].filter((topic) => !this.#known.has(topic));
+    if (unknown.length === 0) return;
+    const there = await this.#describe(unknown);
+    for (const topic of there.keys()) this.#known.add(topic);
+    const missing = unknown.filter((topic) => !there.has(topic));
+    if (missing.length === 0) return;
+    throw new PublishError(`Kafka: there is no topic ${missing.join(', ')}`, { retryable: true });
+  }
+
+  async #describe(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    try {
+      this.#admin ??= connected(this.#client.kafka.admin());
+      return await describeTopics(await this.#admin, topics);
+    } catch (error) {
+      await this.#replaceAdmin();
+      throw publishError(`looking for ${topics.join(', ')}`, error, this.#client.secrets);
     }
   }
 
@@ -102,23 +121,5 @@ export class RecordProducer implements RecordSink {
 
   #demandOpen(): void {
     if (this.#closing !== undefined) throw new PublishError('Kafka: the sink was closed');
-  }
-}
-
-async function connected<Client extends Connectable>(client: Client): Promise<Client> {
-  try {
-    await client.connect();
-    return client;
-  } catch (error) {
-    await client.disconnect().catch(() => undefined);
-    throw error;
-  }
-}
-
-async function disconnected(client: Promise<Connectable> | undefined): Promise<void> {
-  try {
-    await (await client)?.disconnect();
-  } catch {
-    // It never was connected, or the broker is gone.
   }
 }

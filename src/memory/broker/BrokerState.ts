@@ -43,6 +43,10 @@ export class BrokerState {
     for (const place of this.partitionsOf(topic)) this.#records.set(keyOf(place), []);
   }
 
+  hasTopic(topic: string): boolean {
+    return this.#partitions.has(topic);
+  }
+
   partitionsOf(topic: string): TopicPartition[] {
     const partitions = this.#partitions.get(topic);
     if (partitions === undefined) throw new BrokerError('broker_error', `memory: there is no topic ${topic}`);
