@@ -4,6 +4,7 @@ import { exitComplete, exitFailed, type Command } from './command.ts';
 import { demo } from './commands/demo.ts';
 import { migrate } from './commands/migrate.ts';
 import { plan } from './commands/plan.ts';
+import { requests } from './commands/requests.ts';
 import { run } from './commands/run.ts';
 import type { Context } from './context.ts';
 import { readEnvironment } from './input/environment.ts';
@@ -13,7 +14,7 @@ import { sentence } from './output/sentence.ts';
 import { createWriter } from './output/writer.ts';
 import { withStopSignals } from './stopSignals.ts';
 
-const commands: readonly Command[] = [demo, run, plan, migrate];
+const commands: readonly Command[] = [demo, run, plan, requests, migrate];
 
 const help = `Streaming market-data ETL: prices from a provider into PostgreSQL, within the provider's rate limit.
 

@@ -18,6 +18,14 @@ export { patientSink, type PatientSink, type PatientSinkOptions } from './patien
 export { postgresLedger, type PostgresLedgerOptions } from './ledger/postgresLedger.ts';
 export type { LedgerCodec } from './ledger/outcomeCodec.ts';
 export { removeExpired, type RemoveExpiredOptions } from './ledger/removeExpired.ts';
+export {
+  requestDetails,
+  type BatchState,
+  type RequestDetails,
+  type RequestDetailsOptions,
+  type Shortfall,
+} from './ledger/requestDetails.ts';
+export { requestStates, type RequestState, type RequestStatesOptions } from './ledger/requestStates.ts';
 
 // Quotas that several processes share, for `creditLimiter`.
 export { postgresQuotaStore, type PostgresQuotaStoreOptions } from './limits/postgresQuotaStore.ts';

@@ -46,11 +46,11 @@ describe('help and version', () => {
 
 describe('a wrong argument', () => {
   it.each([
-    [[], 'a command is missing: give one of demo, run, plan, migrate; see fintrack-pipelines --help'],
-    [['serve'], "unknown command 'serve'; the commands are demo, run, plan, migrate; see fintrack-pipelines --help"],
+    [[], 'a command is missing: give one of demo, run, plan, requests, migrate; see fintrack-pipelines --help'],
+    [['serve'], "unknown command 'serve'; the commands are demo, run, plan, requests, migrate; see fintrack-pipelines --help"],
     [
       ['--verbose'],
-      "unknown command '--verbose'; the commands are demo, run, plan, migrate; see fintrack-pipelines --help",
+      "unknown command '--verbose'; the commands are demo, run, plan, requests, migrate; see fintrack-pipelines --help",
     ],
     [['demo', '--databse', 'memory'], "demo: unknown option '--databse'; the options are --help, --database"],
     [['demo', '-x'], "demo: unknown option '-x'; the options are --help, --database"],
