@@ -10,6 +10,8 @@ export interface Invocation {
   readonly writer: Writer;
   /** Aborted by the first Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
+  /** Ends the process at once. */
+  readonly exit: (code: number) => void;
 }
 
 export interface Command {

@@ -6,6 +6,7 @@ import { migrate } from './commands/migrate.ts';
 import { plan } from './commands/plan.ts';
 import { requests } from './commands/requests.ts';
 import { run } from './commands/run.ts';
+import { work } from './commands/work.ts';
 import type { Context } from './context.ts';
 import { readEnvironment } from './input/environment.ts';
 import { parseArguments, shown, type Arguments } from './input/parseArguments.ts';
@@ -14,7 +15,7 @@ import { sentence } from './output/sentence.ts';
 import { createWriter } from './output/writer.ts';
 import { withStopSignals } from './stopSignals.ts';
 
-const commands: readonly Command[] = [demo, run, plan, requests, migrate];
+const commands: readonly Command[] = [demo, run, plan, requests, migrate, work];
 
 const help = `Streaming market-data ETL: prices from a provider into PostgreSQL, within the provider's rate limit.
 
@@ -73,12 +74,15 @@ function findCommand(name: string | undefined): Command {
 async function runCommand(command: Command, { positionals, options }: Arguments, context: Context): Promise<number> {
   const environment = readEnvironment(context.env, context.cwd);
   const writer = createWriter(context.stdout, context.stderr, redactor(environment, options['database']));
+  const exit = (code: number): void => {
+    context.exit(code);
+  };
   const announceStop = (): void => {
     writer.log('stopping: what is under way is finished or given up; once more ends the process at once');
   };
   try {
     return await withStopSignals(context, announceStop, (signal) =>
-      command.run({ positionals, options, environment, cwd: context.cwd, writer, signal }),
+      command.run({ positionals, options, environment, cwd: context.cwd, writer, signal, exit }),
     );
   } catch (error) {
     writer.live('');

@@ -14,7 +14,8 @@ Options:
   --database URL      postgres://user:password@host:port/database, or memory, which keeps nothing.
                       Default: DATABASE_URL, else DATABASE_HOST, _PORT, _NAME, _USER and _PASSWORD.`;
 
-const environmentHelp = `Environment, also read from a file .env, which the environment wins over:
+/** The variables of providers and of the database. */
+export const environmentHelp = `Environment, also read from a file .env, which the environment wins over:
   DATABASE_SCHEMA_NAME            The schema of the price tables. Default: financial_tracker.
   TWELVE_DATA_API_KEY             Needed for twelve-data.
   TWELVE_DATA_API_HOST            Default: api.twelvedata.com.

@@ -1,11 +1,14 @@
 import { OptionsError, PipelineError } from '../../index.ts';
-import { connectDatabase, type Database } from '../../postgres/index.ts';
+import { connectDatabase, type ConnectDatabaseOptions, type Database } from '../../postgres/index.ts';
 import type { ServerChoice } from '../input/databaseChoice.ts';
 
 /** Connects to the server chosen; what is wrong with the URL is said of where it came from. */
-export function openDatabase({ url, source, schema, ownSchema }: ServerChoice): Database {
+export function openDatabase(
+  { url, source, schema, ownSchema }: ServerChoice,
+  settings: Pick<ConnectDatabaseOptions, 'poolSize'> = {},
+): Database {
   try {
-    return connectDatabase({ url, schema, ownSchema });
+    return connectDatabase({ url, schema, ownSchema, ...settings });
   } catch (error) {
     const { message } = PipelineError.from(error);
     const field = message.startsWith('connectDatabase: schema') ? 'DATABASE_SCHEMA_NAME' : source;

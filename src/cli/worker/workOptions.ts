@@ -1,0 +1,62 @@
+import { OptionsError } from '../../index.ts';
+import type { Invocation } from '../command.ts';
+import { chooseDatabase, databaseAdvice, type ServerChoice } from '../input/databaseChoice.ts';
+import { readKafka, type KafkaVariables } from '../input/kafkaVariables.ts';
+import { shown } from '../input/parseArguments.ts';
+import { readPipelines, type ReadPipeline } from './pipelines.ts';
+import { chooseServed } from './providerChoice.ts';
+
+/** The options of `work`. */
+export const workOptions = ['port', 'host', 'drain-ms', 'no-create-topics', 'database', 'provider'];
+export const workFlags = ['no-create-topics'];
+
+export interface WorkOptions {
+  readonly kafka: KafkaVariables;
+  /** Undefined: everything is kept in memory. */
+  readonly server: ServerChoice | undefined;
+  /** Those that this worker serves, the highest lane first. */
+  readonly pipelines: readonly ReadPipeline[];
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  /** How long what is in flight may take once the worker is told to stop. */
+  readonly drainMs: number;
+  readonly createTopics: boolean;
+}
+
+/** The options and variables of a worker, all checked before anything is opened. */
+export function readWorkOptions({ options, environment }: Pick<Invocation, 'options' | 'environment'>): WorkOptions {
+  const choice = chooseDatabase(options['database'], environment);
+  if (choice === undefined) {
+    throw new OptionsError(
+      `work: no database is named: ${databaseAdvice}, or --database memory, which keeps nothing and shares nothing`,
+    );
+  }
+  return {
+    kafka: readKafka(environment),
+    server: choice.kind === 'memory' ? undefined : choice,
+    pipelines: chooseServed(options['provider'], environment).map(({ pipeline, providers }) =>
+      readPipelines[pipeline](providers, environment),
+    ),
+    host: readHost(options['host']),
+    port: readNumber('--port', options['port'], { byDefault: 9464, max: 65_535 }),
+    drainMs: readNumber('--drain-ms', options['drain-ms'], { byDefault: 10_000, max: 3_600_000 }),
+    createTopics: options['no-create-topics'] === undefined,
+  };
+}
+
+function readHost(host = '127.0.0.1'): string {
+  if (/^[\w.:-]{1,253}$/.test(host)) return host;
+  throw new OptionsError(`work: --host: expected an address or a name of this machine, got ${shown(host)}`);
+}
+
+function readNumber(
+  option: string,
+  text: string | undefined,
+  { byDefault, max }: { readonly byDefault: number; readonly max: number },
+): number {
+  if (text === undefined) return byDefault;
+  const number = /^\d{1,7}$/.test(text) ? Number(text) : Number.NaN;
+  if (number <= max) return number;
+  throw new OptionsError(`work: ${option}: expected a whole number from 0 to ${max}, got ${shown(text)}`);
+}
