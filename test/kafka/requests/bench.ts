@@ -3,7 +3,7 @@ import { fromRequests, type DeliveryOf } from '../../../src/kafka/requests/fromR
 import type { FromRequestsOptions } from '../../../src/kafka/requests/fromRequestsOptions.ts';
 import { marketDataTopic, type RequestTopicOptions } from '../../../src/kafka/requests/requestTopics.ts';
 import type { AnyRequestTopic, RequestTopic } from '../../../src/kafka/requests/requestTopic.ts';
-import type { WorkerEvent } from '../../../src/kafka/requests/workerEvent.ts';
+import type { WorkerEvent } from '../../../src/model/workerEvents.ts';
 import { memoryBroker, type MemoryBroker } from '../../../src/memory/memoryBroker.ts';
 import type { Delivery } from '../../../src/model/delivery.ts';
 import { rejectedRequest } from '../../../src/model/events/rejectedRequest.ts';
