@@ -7,7 +7,7 @@ import type { AnyDelivery, PartitionContext, PartitionHandler } from './partitio
 import { ProgressWatch } from './ProgressWatch.ts';
 import { RequestPartition } from './partition/RequestPartition.ts';
 import type { AnyRequestTopic } from './requestTopic.ts';
-import type { WorkerEvent } from './workerEvent.ts';
+import type { WorkerEvent } from '../../model/workerEvents.ts';
 
 /** Where deliveries go. */
 export interface ReadingObserver {

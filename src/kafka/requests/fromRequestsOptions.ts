@@ -5,7 +5,7 @@ import { callback, defineOptions, port } from '../../model/defineOptions.ts';
 import type { RecordSink, RecordSource } from '../../model/recordPorts.ts';
 import type { RunEvent } from '../../model/runEvents.ts';
 import type { AnyRequestTopic } from './requestTopic.ts';
-import type { WorkerObserver } from './workerEvent.ts';
+import type { WorkerObserver } from '../../model/workerEvents.ts';
 
 export interface FromRequestsOptions<Topic extends AnyRequestTopic = AnyRequestTopic> {
   /** The member of the group; it has to read all request topics and all work topics. It is run, and stopped at the end. */

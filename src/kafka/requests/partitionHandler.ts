@@ -2,7 +2,7 @@ import type { Delivery } from '../../model/delivery.ts';
 import type { RecordSink, RecordSource, SourceRecord, TopicPartition } from '../../model/recordPorts.ts';
 import type { Request } from '../../model/requests/request.ts';
 import type { ProgressWatch } from './ProgressWatch.ts';
-import type { WorkerEvent } from './workerEvent.ts';
+import type { WorkerEvent } from '../../model/workerEvents.ts';
 
 /** Takes the records of one partition, from its assignment to its loss. */
 export interface PartitionHandler {
