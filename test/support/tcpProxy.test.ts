@@ -262,10 +262,12 @@ function kafkaRequest(key: number, version: number, correlationId: number, body:
   return bytes;
 }
 
-function kafkaAnswer(correlationId: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeInt32BE(4, 0);
+/** An answer of no delay and an error code. */
+function kafkaAnswer(correlationId: number, errorCode = 0): Buffer {
+  const bytes = Buffer.alloc(14);
+  bytes.writeInt32BE(10, 0);
   bytes.writeInt32BE(correlationId, 4);
+  bytes.writeInt16BE(errorCode, 12);
   return bytes;
 }
 
@@ -288,8 +290,11 @@ describe('messages of Kafka', () => {
       ['other', 3, undefined],
     ]);
 
-    const answers = fromServer(Buffer.concat([kafkaAnswer(2), kafkaAnswer(1)]));
-    expect(answers.map(({ message }) => message?.name)).toEqual(['EndTxn', 'Produce']);
+    const answers = fromServer(Buffer.concat([kafkaAnswer(2, 47), kafkaAnswer(1)]));
+    expect(answers.map(({ message }) => [message?.name, message?.commits, message?.errorCode])).toEqual([
+      ['EndTxn', true, 47],
+      ['Produce', undefined, undefined],
+    ]);
   });
 
   it('tell whether a transaction is committed or aborted', () => {

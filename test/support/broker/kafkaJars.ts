@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { killWithUs } from '../killWithUs.ts';
 import { brokerSettings, toProperties } from './brokerSettings.ts';
 import type { BrokerSource } from './brokerSource.ts';
 import { answering } from './ports.ts';
@@ -22,14 +23,13 @@ export const kafkaJars: BrokerSource = {
     await run('java', [...java, 'kafka.tools.StorageTool', 'format', '-t', 'MkU3OEVBNTcwNTJENDM2Qg', '-c', properties]);
 
     let broker: ChildProcess | undefined;
-    // A test run that is killed leaves no broker behind.
-    const kill = (): void => void broker?.kill('SIGKILL');
-    process.once('exit', kill);
 
     async function begin(): Promise<void> {
       const log = await open(join(folder, 'broker.log'), 'a');
       const started = spawn('java', [...java, 'kafka.Kafka', properties], { stdio: ['ignore', log.fd, log.fd] });
       broker = started;
+      // A test run that is killed leaves no broker behind.
+      killWithUs(started);
       await log.close();
       try {
         await answering(listeners[0]!.port, () =>
@@ -45,7 +45,6 @@ export const kafkaJars: BrokerSource = {
       if (broker !== undefined) await ended(broker);
     };
     const stop = async (): Promise<void> => {
-      process.off('exit', kill);
       await end();
       await rm(folder, { recursive: true, force: true });
     };

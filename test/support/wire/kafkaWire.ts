@@ -28,13 +28,15 @@ export interface KafkaMessage {
   readonly correlationId: number;
   /** The whole of it, its length included. */
   readonly bytes: Buffer;
-  /** Of `EndTxn` requests: true commits, false aborts. */
+  /** Of `EndTxn` and its answer: true commits, false aborts. */
   readonly commits?: boolean | undefined;
+  /** Of answers to `EndTxn`: 0 where it went well. */
+  readonly errorCode?: number | undefined;
 }
 
 /** Kafka's protocol: each message is led by its length. */
 export const kafkaWire: Protocol<KafkaMessage, KafkaMessage> = () => {
-  const asked = new Map<number, KafkaRequestName>();
+  const asked = new Map<number, KafkaMessage>();
   const lengthOf = (bytes: Buffer): number | undefined => (bytes.length < 4 ? undefined : bytes.readInt32BE(0) + 4);
   const requests = frameCutter(lengthOf);
   const answers = frameCutter(lengthOf);
@@ -43,18 +45,21 @@ export const kafkaWire: Protocol<KafkaMessage, KafkaMessage> = () => {
       requests(chunk).map((bytes) => {
         const name = names.get(bytes.readInt16BE(4) as 0) ?? 'other';
         const correlationId = bytes.readInt32BE(8);
-        asked.set(correlationId, name);
         // Its last field; the newer versions of the request have an empty list of tags behind it.
         const isFlexible = bytes.readInt16BE(6) >= 3;
         const commits = name === 'EndTxn' ? bytes.at(isFlexible ? -2 : -1) === 1 : undefined;
-        return { bytes, message: { name, correlationId, bytes, commits } };
+        const message: KafkaMessage = { name, correlationId, bytes, commits };
+        asked.set(correlationId, message);
+        return { bytes, message };
       }),
     fromServer: (chunk) =>
       answers(chunk).map((bytes) => {
         const correlationId = bytes.readInt32BE(4);
-        const name = asked.get(correlationId) ?? 'other';
+        const { name, commits }: Partial<KafkaMessage> = asked.get(correlationId) ?? {};
         asked.delete(correlationId);
-        return { bytes, message: { name, correlationId, bytes } };
+        // Behind the correlation id and the time that the broker asks to wait.
+        const errorCode = name === 'EndTxn' ? bytes.readInt16BE(12) : undefined;
+        return { bytes, message: { name: name ?? 'other', correlationId, bytes, commits, errorCode } };
       }),
   };
 };

@@ -1,0 +1,59 @@
+import type { WorkerBench } from '../support/workers/workerBench.ts';
+import { requestFor } from '../support/workers/requests.ts';
+import { within } from './killRun.ts';
+
+const patienceMs = 60_000;
+
+/**
+ * Stops a worker as it is about to commit an announcement, waits until another one has taken over and announced, and lets the
+ * first go on: it must be refused. Answers the error code that it got from Kafka, or what did not happen.
+ */
+export async function stopAndGoOn(bench: WorkerBench): Promise<number | string> {
+  let stopped: number | undefined;
+  let letGo = (): void => undefined;
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+  let answered = (_: number | string): void => undefined;
+  const answer = new Promise<number | string>((resolve) => (answered = resolve));
+  const isStopped = new Promise<void>((resolve) => {
+    for (const worker of bench.workers) {
+      worker.watchKafka({
+        onRequest({ name, commits }) {
+          if (name !== 'EndTxn' || commits !== true || stopped !== undefined) return undefined;
+          stopped = worker.process.number;
+          worker.process.signal('SIGSTOP');
+          resolve();
+          return held;
+        },
+        onAnswer({ name, commits, errorCode }) {
+          if (name === 'EndTxn' && commits === true && worker.process.number === stopped)
+            answered(errorCode ?? 'no code');
+        },
+      });
+    }
+  });
+  try {
+    const [request] = await bench.send([requestFor('market', bench.nextNumber(), 3)]);
+    if (
+      (await within(
+        patienceMs,
+        isStopped.then(() => true),
+      )) === undefined
+    )
+      return 'nobody announced';
+    const isAnnounced = bench.answers.until(() => bench.answers.records.some(({ key }) => key === request!.key));
+    if (
+      (await within(
+        patienceMs,
+        isAnnounced.then(() => true),
+      )) === undefined
+    )
+      return 'nobody took over';
+    letGo();
+    bench.workers[stopped!]!.process.signal('SIGCONT');
+    return (await within(patienceMs, answer)) ?? 'the stopped worker got no answer';
+  } finally {
+    letGo();
+    if (stopped !== undefined) bench.workers[stopped]!.process.signal('SIGCONT');
+    for (const worker of bench.workers) worker.watchKafka({});
+  }
+}

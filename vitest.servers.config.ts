@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+import base from './vitest.config.ts';
+
+/** The tests with real workers, whose servers and processes are killed: `npm run test:kill` and `npm run test:faults`. */
+export default defineConfig({
+  ...base,
+  test: {
+    ...base.test,
+    include: ['test/kill/**/*.test.ts', 'test/faults/**/*.test.ts'],
+    exclude: ['**/fixtures/**'],
+    typecheck: { enabled: false },
+    // Each has servers of its own, and two cores are soon taken.
+    fileParallelism: false,
+    testTimeout: 30 * 60_000,
+    hookTimeout: 180_000,
+  },
+});
