@@ -23,9 +23,10 @@ it('kills a child when its parent is killed', async () => {
   const pid = Number(said);
   process.kill(pid, 0); // it is there
 
+  const ends = Promise.all([once(parent, 'exit'), once(parent.stdout, 'close')]);
   parent.kill('SIGKILL');
-  // Both hold the other end, which closes with the last of them: the child would have lived for a minute.
-  await once(parent.stdout, 'close');
+  // Both hold the other end of the pipe, which closes with the last of them: the child would have lived for a minute.
+  const [[, signal]] = await ends;
 
-  expect(parent.signalCode).toBe('SIGKILL');
+  expect(signal).toBe('SIGKILL');
 });
