@@ -135,6 +135,25 @@ describe('credits', () => {
     expect(() => grants[0]!.release(9)).toThrow(OptionsError);
   });
 
+  it('are given back in parts, and never more of them than the call has', async () => {
+    const limiter = creditLimiter({ credits: 8 });
+    const given = limiter.run(
+      { credits: 4 },
+      async (grant) => {
+        grant.release(1);
+        grant.release(3);
+        for (const unused of [1, -1, 0.5]) {
+          expect(() => {
+            grant.release(unused);
+          }).toThrow(`Grant.release: expected 0 to 0 credits, got ${unused}`);
+        }
+        return limiter.windows()[0]?.left;
+      },
+      { signal: never },
+    );
+    expect(await settled(given, 100)).toBe(8);
+  });
+
   it('without a quota are granted as wanted', async () => {
     const limiter = creditLimiter({ credits: Infinity, maxConcurrent: 2 });
     const calls = await settled(Promise.all([call(limiter, 1_000_000), call(limiter, 5), call(limiter, 5)]));
