@@ -117,7 +117,7 @@ export class OpenRequest {
 
   /** What the pipeline answers. One that makes no progress is told to end, and after that not waited for any longer. */
   async #answerTo(attempt: Attempt): Promise<Answer> {
-    const { watch, progressDeadlineMs } = this.#context;
+    const { watch, progressDeadlineMs, leaving } = this.#context;
     let ending: NodeJS.Timeout | undefined;
     const onStuck = (): void => {
       const message = `request ${this.#key} made no progress for ${progressDeadlineMs / 1_000} s`;
@@ -128,9 +128,13 @@ export class OpenRequest {
     // An owner only waits for its parts, which are watched where they are.
     const isOwner = attempt.delivery.share !== undefined;
     const unwatch = watch.watch({ request: this.#key, ...(isOwner ? {} : { onStuck }) });
+    // Some of them may wait in the partitions that this worker is about to leave.
+    const leave = (): void => attempt.lose(leaving.reason as Error);
+    if (isOwner) leaving.addEventListener('abort', leave, { once: true });
     try {
       return await attempt.answer;
     } finally {
+      leaving.removeEventListener('abort', leave);
       unwatch();
       clearTimeout(ending);
     }
