@@ -2,7 +2,7 @@ import { Subject } from 'rxjs';
 import type { PartitionHandler } from '../../../src/kafka/requests/partitionHandler.ts';
 import { ProgressWatch } from '../../../src/kafka/requests/ProgressWatch.ts';
 import { marketDataTopic } from '../../../src/kafka/requests/requestTopics.ts';
-import type { WorkerEvent } from '../../../src/kafka/requests/workerEvent.ts';
+import type { WorkerEvent } from '../../../src/model/workerEvents.ts';
 import { shareOut } from '../../../src/kafka/work/shareOut.ts';
 import { WorkPartition } from '../../../src/kafka/work/WorkPartition.ts';
 import { memoryBroker, type MemoryBroker } from '../../../src/memory/memoryBroker.ts';
@@ -72,15 +72,16 @@ export class WorkBench {
   }
 
   async open(): Promise<this> {
-    const { ledger = (same) => same, sink = (same) => same, maxOpen = 32 } = this.#options;
-    const topic = marketDataTopic({ topic: 'IN', workTopic: 'WORK', ledger: ledger(this.sink.ledger) });
+    const { ledger, sink, maxOpen = 32 } = this.#options;
+    const ownLedger = ledger === undefined ? this.sink.ledger : ledger(this.sink.ledger);
+    const topic = marketDataTopic({ topic: 'IN', workTopic: 'WORK', ledger: ownLedger });
     await this.#source.run({
       onAssigned: (epoch, places) => {
         for (const place of places) {
           this.#handler = new WorkPartition(topic, {
             ...{ place, epoch, groupId, maxOpen, maxMessageBytes: 100_000 },
             source: this.#source,
-            sink: sink(this.broker.sink()),
+            sink: sink?.(this.broker.sink()) ?? this.broker.sink(),
             watch: this.#watch,
             now: () => Date.now(),
             deliver: (delivery) => this.deliveries.push(delivery as Delivery<MarketDataRequest, Asset>),
