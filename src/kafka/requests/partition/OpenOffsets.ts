@@ -5,7 +5,7 @@ export class OpenOffsets {
   /** In the order in which they were taken: the first is the oldest. */
   readonly #open = new Set<bigint>();
   /** Those after the oldest open one that are done. */
-  readonly #done = new Set<bigint>();
+  #done: ReadonlySet<bigint> = new Set();
   /** The one after the newest taken. */
   #next = 0n;
 
@@ -41,11 +41,10 @@ export class OpenOffsets {
 
   /** Takes note that these are done, and that this is committed. */
   finish(offsets: Iterable<bigint>): void {
-    for (const offset of offsets) {
-      this.#open.delete(offset);
-      this.#done.add(offset);
-    }
-    this.#forgetOld();
+    const { offset, announced } = this.stateAfter(offsets);
+    for (const each of offsets) this.#open.delete(each);
+    if (this.#open.size === 0) this.#next = offset;
+    this.#done = announced;
   }
 
   /** Takes over how far the group has really got; answers the open records that somebody else has done. */
@@ -61,10 +60,5 @@ export class OpenOffsets {
     let offset = this.#next;
     while (done.has(offset)) offset += 1n;
     return offset;
-  }
-
-  #forgetOld(): void {
-    const [oldest = this.#next] = this.#open;
-    for (const offset of this.#done) if (offset < oldest) this.#done.delete(offset);
   }
 }
