@@ -15,7 +15,7 @@ import { sentence } from './output/sentence.ts';
 import { createWriter } from './output/writer.ts';
 import { withStopSignals } from './stopSignals.ts';
 
-const commands: readonly Command[] = [demo, run, plan, requests, migrate, work];
+const commands: readonly Command[] = [demo, run, plan, work, requests, migrate];
 
 const help = `Streaming market-data ETL: prices from a provider into PostgreSQL, within the provider's rate limit.
 

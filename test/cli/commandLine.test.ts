@@ -8,30 +8,29 @@ const memory = ['--database', 'memory', '--provider', 'recorded'];
 const marketData = ['run', 'market-data'];
 const symbols = ['--symbols', 'AAPL:STOCK'];
 
+const commands = ['demo', 'run', 'plan', 'work', 'requests', 'migrate'];
+const names = commands.join(', ');
+
 describe('help and version', () => {
   it.each([['--help'], ['-h']])('%s shows the commands', async (option) => {
     const { code, stdout, stderr } = await cli([option]);
 
     expect(code).toBe(0);
     expect(stderr).toBe('');
-    for (const command of ['demo', 'run', 'plan', 'migrate'])
-      expect(stdout).toMatch(new RegExp(`^  ${command} +\\S`, 'm'));
+    for (const command of commands) expect(stdout).toMatch(new RegExp(`^  ${command} +\\S`, 'm'));
   });
 
-  it.each(['demo', 'run', 'plan', 'migrate'])(
-    '%s --help shows its options, whatever else is given',
-    async (command) => {
-      const { code, stdout, stderr } = await cli([command, '--help', 'surplus']);
+  it.each(commands)('%s --help shows its options, whatever else is given', async (command) => {
+    const { code, stdout, stderr } = await cli([command, '--help', 'surplus']);
 
-      expect(code).toBe(0);
-      expect(stderr).toBe('');
-      expect(stdout).toContain(`Usage: fintrack-pipelines ${command}`);
-      expect(stdout).toContain('--database');
-    },
-  );
+    expect(code).toBe(0);
+    expect(stderr).toBe('');
+    expect(stdout).toContain(`Usage: fintrack-pipelines ${command}`);
+    expect(stdout).toContain('--database');
+  });
 
   it('fits into 120 columns', async () => {
-    for (const argv of [['--help'], ['demo', '-h'], ['run', '-h'], ['plan', '-h'], ['migrate', '-h']]) {
+    for (const argv of [['--help'], ...commands.map((command) => [command, '-h'])]) {
       const { stdout } = await cli(argv);
       expect(stdout.split('\n').filter((line) => line.length > 120)).toEqual([]);
     }
@@ -46,12 +45,9 @@ describe('help and version', () => {
 
 describe('a wrong argument', () => {
   it.each([
-    [[], 'a command is missing: give one of demo, run, plan, requests, migrate; see fintrack-pipelines --help'],
-    [['serve'], "unknown command 'serve'; the commands are demo, run, plan, requests, migrate; see fintrack-pipelines --help"],
-    [
-      ['--verbose'],
-      "unknown command '--verbose'; the commands are demo, run, plan, requests, migrate; see fintrack-pipelines --help",
-    ],
+    [[], `a command is missing: give one of ${names}; see fintrack-pipelines --help`],
+    [['serve'], `unknown command 'serve'; the commands are ${names}; see fintrack-pipelines --help`],
+    [['--verbose'], `unknown command '--verbose'; the commands are ${names}; see fintrack-pipelines --help`],
     [['demo', '--databse', 'memory'], "demo: unknown option '--databse'; the options are --help, --database"],
     [['demo', '-x'], "demo: unknown option '-x'; the options are --help, --database"],
     [['demo', '--database'], 'demo: --database needs a value; see fintrack-pipelines demo --help'],

@@ -11,9 +11,9 @@ Usage: fintrack-pipelines requests list [options]
        fintrack-pipelines requests show ID [options]
 
 list shows the latest requests, a line each. show tells of one request what became of each of its batches, and which
-inputs failed or were skipped, and why. ID is the request's key in the ledger, as list shows it: topic, partition, offset
-and timestamp of a Kafka request, run:<pipeline>:<request id> of a run. A client's own requestId is no key. Requests are
-forgotten 7 days after their last activity. Reads only.
+inputs failed or were skipped, and why. ID is the request's key in the ledger, as list shows it: topic, partition,
+offset and timestamp of a Kafka request, run:<pipeline>:<request id> of a run. A client's own requestId is no key.
+Requests are forgotten 7 days after their last activity. Reads only.
 
 Options:
   --state STATE   Only requests that are open, or only those that are done; for list.

@@ -6,12 +6,12 @@ export const workHelp = `Reads requests from Kafka, writes the prices they ask f
 Usage: fintrack-pipelines work [options]
 
 Options:
-  --port PORT         Where /metrics, /healthz and /readyz are served; 0 takes any free port, and says which. Default: 9464.
+  --port PORT         Where /metrics, /healthz and /readyz are served; 0 takes any free port. Default: 9464.
   --host HOST         The address it listens at, such as 0.0.0.0 in a container. Default: 127.0.0.1.
   --drain-ms MS       How long requests in flight may take once the worker is told to stop. Default: 10000.
   --no-create-topics  Topics that are missing are an error, and not created.
-  --provider LIST     Providers for all pipelines, with commas between them: each is asked for what those before cannot serve.
-                      Default: the variables below.
+  --provider LIST     Providers for all pipelines, with commas between them: each is asked for what those before it
+                      cannot serve. Default: the variables below.
   --database URL      postgres://user:password@host:port/database, or memory, which keeps nothing and shares nothing.
                       Default: DATABASE_URL, else DATABASE_HOST, _PORT, _NAME, _USER and _PASSWORD.
   --help              Shows this.
@@ -24,9 +24,13 @@ Who is asked, a list such as twelve-data,frankfurter, or none to leave the topic
 Kafka:
   KAFKA_BROKER                       host:port, several with commas between them. Needed.
   KAFKA_CONSUMER_GROUP_ID            Default: etl-job-consumer-group.
+  KAFKA_CONSUMER_AUTO_OFFSET_RESET   Where a new group begins: earliest or latest. Default: earliest.
   KAFKA_CONSUMER_SESSION_TIMEOUT_MS  Default: 60000.
+  KAFKA_SSL                          true or false. Default: false.
+  KAFKA_SASL_MECHANISM               plain, scram-sha-256 or scram-sha-512, with the two below.
+  KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD
 
 ${environmentHelp}
 
-Any number of workers may run with the same group. SIGTERM and Ctrl-C stop it cleanly, with exit code 0; a second one ends it at
-once. Either way, nothing is lost. docs/operations.md says how to run it, and what each line of its log means.`;
+Any number of workers may run with the same group. SIGTERM and Ctrl-C stop it cleanly, with exit code 0; a second one
+ends it at once. Either way, nothing is lost. docs/operations.md says what each line of its log means.`;

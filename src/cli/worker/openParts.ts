@@ -30,7 +30,7 @@ export interface WorkerParts extends AsyncDisposable {
 export function openParts(options: WorkOptions, log: WorkerLog, handBack: AbortSignal): WorkerParts {
   const { kafka, server, pipelines: read } = options;
   const connection = { ...kafka.connection, onLog: log.onKafka };
-  const sink = kafkaSink(connection);
+  const sink = kafkaSink({ ...connection, startAt: kafka.startAt });
   const database = server && openDatabase(server, { poolSize });
   // Of its own: a call that waits for credits must not have to wait for batches that are being written.
   const counts = server && openDatabase(server);
