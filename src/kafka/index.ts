@@ -11,10 +11,12 @@ export {
   marketIndexDataTopic,
   type RequestTopicOptions,
 } from './requests/requestTopics.ts';
-export type { WorkerEvent, WorkerObserver } from './requests/workerEvent.ts';
+export type { WorkerEvent, WorkerObserver } from '../model/workerEvents.ts';
 export { completionRecords, type CompletionTarget } from './records/completionRecords.ts';
 export { deadLetterRecord, type DeadLetterTarget } from './records/deadLetterRecord.ts';
 export { ledgerKeyOf } from './records/ledgerKeyOf.ts';
 export { recordPublisher, type RecordPublisherOptions } from './records/recordPublisher.ts';
 export { kafkaTopics } from './kafkaTopics.ts';
 export { prepareTopics, type PrepareTopicsOptions } from './prepareTopics.ts';
+export { redrive, type RedriveOptions } from './redrive/redrive.ts';
+export type { Redriven } from './redrive/RedriveRun.ts';

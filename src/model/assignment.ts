@@ -56,8 +56,13 @@ export class Assignment {
     return owned.epoch;
   }
 
+  /** The epoch since which the partition is ours; undefined when it is not. */
+  epochOf(place: TopicPartition): number | undefined {
+    return this.#owned.get(keyOf(place))?.epoch;
+  }
+
   owns(place: TopicPartition, epoch: number): boolean {
-    return this.#owned.get(keyOf(place))?.epoch === epoch;
+    return this.epochOf(place) === epoch;
   }
 
   /** Refuses what belongs to an assignment that is over. */

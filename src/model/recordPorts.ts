@@ -54,6 +54,12 @@ export interface RecordHandlers {
   onAssigned(epoch: number, partitions: readonly TopicPartition[]): void;
   /** Partitions that are no longer this source's, of one epoch; also when it stops, or loses its group. */
   onRevoked(epoch: number, partitions: readonly TopicPartition[]): void;
+  /**
+   * All that stands before this place of a partition has been handed out, or is none to be handed out: the marks that
+   * transactions leave, records that were never committed. Comes after the records of a fetch; whoever wants to know when he
+   * has come to an end cannot tell by the offsets of the records. Default: nothing.
+   */
+  onPosition?(position: RecordPosition, epoch: number): void;
   /** The source has lost its group and tries to join it again, without end. Default: nothing. */
   onInterrupted?(error: PipelineError): void;
   /** The source has stopped for a reason that no repetition mends, such as a wrong password. */

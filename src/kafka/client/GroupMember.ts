@@ -115,6 +115,7 @@ export class GroupMember implements RecordSource {
       },
       onJoined: (memberId, partitions) => this.#onJoined(memberId, partitions),
       onBatch: (batch) => this.#onBatch(batch),
+      onPassed: (position) => this.#passed(position),
       onCrash: (error) => this.#onCrash(error),
     };
     try {
@@ -164,6 +165,12 @@ export class GroupMember implements RecordSource {
       if (epoch !== undefined) this.#tell((handlers) => handlers.onRecord(record, epoch));
       payload.resolveOffset(message.offset);
     }
+    this.#passed({ topic, partition, offset: BigInt(payload.batch.lastOffset()) + 1n });
+  }
+
+  #passed(position: RecordPosition): void {
+    const epoch = this.#assignment.epochOf(position);
+    if (epoch !== undefined) this.#tell((handlers) => handlers.onPosition?.(position, epoch));
   }
 
   #onCrash(error: unknown): void {

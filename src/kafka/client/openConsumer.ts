@@ -1,5 +1,5 @@
 import type { Consumer, EachBatchPayload } from 'kafkajs';
-import type { TopicPartition } from '../../model/recordPorts.ts';
+import type { RecordPosition, TopicPartition } from '../../model/recordPorts.ts';
 import type { KafkaClient } from './kafkaClient.ts';
 import type { KafkaSourceSettings } from '../kafkaSource.ts';
 
@@ -9,6 +9,8 @@ export interface ConsumerEvents {
   onOpened(consumer: Consumer): void;
   onJoined(memberId: string, partitions: readonly TopicPartition[]): void;
   onBatch(payload: EachBatchPayload): void;
+  /** A fetch brought nothing but what is not to be handed out, all of which stands before this place. */
+  onPassed(position: RecordPosition): void;
   /** It has ended, and will do nothing any more; not called for what `openConsumer` rejects with. */
   onCrash(error: unknown): void;
 }
@@ -55,6 +57,10 @@ function joinGroup(consumer: Consumer, events: ConsumerEvents): Promise<void> {
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       if (hasJoined) events.onCrash(payload.error);
       else reject(payload.error);
+    });
+    // The only word of a fetch in which all was filtered out (consumer/runner.js: isEmptyDueToFiltering).
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { topic, partition, batchSize, lastOffset } }) => {
+      if (batchSize === 0) events.onPassed({ topic, partition, offset: BigInt(lastOffset) + 1n });
     });
     const eachBatch = (payload: EachBatchPayload): Promise<void> => {
       events.onBatch(payload);

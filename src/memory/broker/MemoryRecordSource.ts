@@ -117,12 +117,19 @@ export class MemoryRecordSource implements RecordSource {
     for (;;) {
       const position = this.#positions.get(place);
       const record = position === undefined ? undefined : records[position];
+      if (position !== undefined && record === undefined) this.#passed(place, position);
       if (position === undefined || record === undefined) return;
       if (this.#handlers === undefined || this.#assignment.isPaused(place)) return;
       this.#positions.set(place, position + 1);
       const epoch = this.#assignment.accept(record);
       if (epoch !== undefined) this.#tell((handlers) => handlers.onRecord(record, epoch));
     }
+  }
+
+  #passed(place: TopicPartition, position: number): void {
+    const epoch = this.#assignment.epochOf(place);
+    if (epoch === undefined || this.#assignment.isPaused(place)) return;
+    this.#tell((handlers) => handlers.onPosition?.({ ...place, offset: BigInt(position) }, epoch));
   }
 
   #revoke(revocations: readonly Revocation[]): void {

@@ -42,6 +42,7 @@ export class Reader {
         this.told.push(`revoked of epoch ${epoch}`);
         extra.onRevoked?.(epoch, partitions);
       },
+      onPosition: (position, epoch) => extra.onPosition?.(position, epoch),
       onInterrupted: (error) => {
         this.told.push('interrupted');
         extra.onInterrupted?.(error);

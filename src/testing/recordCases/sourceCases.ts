@@ -109,6 +109,27 @@ export function sourceCases(): readonly RecordCase[] {
       },
     },
     {
+      name: 'tells how far a partition was handed out, and not beyond a pause',
+      check: async (bench) => {
+        const topic = await bench.createTopic(2);
+        await bench.send(topic, 0, 'a', 'b', 'c');
+        const told: bigint[] = [];
+        const reader = bench.reader(topic);
+        const paused = [{ topic, partition: 0 }];
+        await reader.run({
+          onRecord: () => reader.values(0).length === 2 && reader.source.pause(paused),
+          onPosition: ({ partition, offset }) => partition === 0 && told.push(offset),
+        });
+        await reader.read(2);
+        await bench.send(topic, 1, 'other');
+        await reader.read(3);
+        assert.ok(told.every((offset) => offset <= 2n));
+        reader.source.resume(paused);
+        await reader.read(4);
+        await until('the end of the partition', () => told.includes(3n));
+      },
+    },
+    {
       name: 'hands out nothing of a partition that is paused as it is assigned',
       check: async (bench) => {
         const topic = await bench.createTopic(2);

@@ -1,0 +1,156 @@
+import { PipelineError } from '../../model/errors.ts';
+import type {
+  Announcer,
+  PartitionEnds,
+  RecordSink,
+  RecordSource,
+  SinkRecord,
+  SourceRecord,
+  TopicSize,
+} from '../../model/recordPorts.ts';
+import { isCut, withoutDeadLetterHeaders } from '../records/deadLetterHeaders.ts';
+
+/** Most records in one transaction. */
+const maxAtOnce = 200;
+
+/** From how many records that wait the partition is paused, and below how many it goes on. */
+const queueBounds = { pauseAt: 1_000, resumeBelow: 500 };
+
+/** What all partitions of a redrive count together. */
+export interface RedriveCounts {
+  /** How many may still be sent. */
+  left: number;
+  sent: number;
+  cut: number;
+}
+
+export interface RedrivePartitionContext {
+  /** What there was when the redrive began: records that come later are not for it. */
+  readonly ends: PartitionEnds;
+  readonly source: RecordSource;
+  readonly sink: RecordSink;
+  /** The group whose offset says how far earlier redrives came. */
+  readonly group: string;
+  /** Where the records came from, and go again. */
+  readonly target: TopicSize;
+  readonly counts: RedriveCounts;
+  /** Something has changed: it may be done. */
+  readonly onProgress: () => void;
+  readonly onFailed: (error: PipelineError) => void;
+}
+
+/** Sends the dead letters of one partition again, from where the last redrive came to, each in a transaction with that place. */
+export class RedrivePartition {
+  readonly #context: RedrivePartitionContext;
+  readonly #queue: SourceRecord[] = [];
+  #announcer: Announcer | undefined;
+  /** All that was there at the beginning has been handed out. */
+  #isRead = false;
+  /** Somebody else has taken over, or the redrive ends. */
+  #isOver = false;
+  #sending: Promise<void> | undefined;
+
+  constructor(context: RedrivePartitionContext) {
+    this.#context = context;
+  }
+
+  get isDone(): boolean {
+    if (this.#isOver) return true;
+    const nothingLeft = this.#isRead && this.#queue.length === 0;
+    return this.#sending === undefined && (nothingLeft || this.#context.counts.left === 0);
+  }
+
+  /** Takes the partition over, and then has it handed out from where the last redrive came to. */
+  async start(): Promise<void> {
+    const { ends, source, sink, group } = this.#context;
+    source.pause([ends]);
+    try {
+      this.#announcer = await sink.own(ends.topic, ends.partition, group);
+    } catch (error) {
+      if (!this.#isOver) this.#context.onFailed(PipelineError.from(error));
+      return;
+    }
+    if (this.#isOver) return this.close();
+    const { offset } = this.#announcer.committed;
+    const from = offset > ends.first ? offset : ends.first;
+    if (from >= ends.end) {
+      this.#endReading();
+    } else {
+      source.rewind({ topic: ends.topic, partition: ends.partition, offset: from });
+      source.resume([ends]);
+    }
+  }
+
+  onRecord(record: SourceRecord): void {
+    const { ends, source } = this.#context;
+    if (this.#isRead) return;
+    if (record.offset >= ends.end) {
+      this.#endReading();
+    } else {
+      this.#queue.push(record);
+      if (this.#queue.length === queueBounds.pauseAt) source.pause([ends]);
+      this.#send();
+    }
+  }
+
+  /** Everything before the offset has been handed out. */
+  onPosition(offset: bigint): void {
+    if (!this.#isRead && offset >= this.#context.ends.end) this.#endReading();
+  }
+
+  async close(): Promise<void> {
+    this.#isOver = true;
+    await this.#sending;
+    await this.#announcer?.close();
+  }
+
+  #endReading(): void {
+    this.#isRead = true;
+    this.#context.source.pause([this.#context.ends]);
+    this.#context.onProgress();
+  }
+
+  #send(): void {
+    this.#sending ??= this.#sendAll().finally(() => {
+      this.#sending = undefined;
+      this.#context.onProgress();
+    });
+  }
+
+  async #sendAll(): Promise<void> {
+    const { counts } = this.#context;
+    try {
+      while (this.#queue.length > 0 && counts.left > 0 && !this.#isOver) {
+        await this.#sendSome(this.#queue.splice(0, Math.min(maxAtOnce, counts.left)));
+      }
+    } catch (error) {
+      this.#fail(PipelineError.from(error));
+    }
+  }
+
+  async #sendSome(records: readonly SourceRecord[]): Promise<void> {
+    const { counts, source, ends } = this.#context;
+    const whole = records.filter((record) => !isCut(record));
+    const next = (records.at(-1)?.offset ?? -1n) + 1n;
+    counts.left -= whole.length;
+    const again = whole.map((record) => this.#again(record));
+    await this.#announcer?.announce(again, { offset: next, announced: new Set() });
+    counts.sent += whole.length;
+    counts.cut += records.length - whole.length;
+    if (this.#queue.length < queueBounds.resumeBelow && !this.#isRead) source.resume([ends]);
+  }
+
+  /** The record as it was before it became a dead letter. */
+  #again({ partition, key, value, headers }: SourceRecord): SinkRecord {
+    const { topic, partitions } = this.#context.target;
+    // A dead letter keeps the number of its partition, so its headers need not be believed.
+    const place = partition < partitions ? { topic, partition } : { topic };
+    return { ...place, key, value, headers: withoutDeadLetterHeaders(headers) };
+  }
+
+  #fail(error: PipelineError): void {
+    const isTaken = error.code === 'fenced';
+    if (!isTaken && !this.#isOver) this.#context.onFailed(error);
+    this.#isOver = true;
+  }
+}
