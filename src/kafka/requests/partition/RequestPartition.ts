@@ -102,15 +102,13 @@ export class RequestPartition implements PartitionHandler {
   /** Becomes the owner, and begins to read where the group has got. */
   async #own(): Promise<void> {
     const { place, source, emit } = this.#context;
-    try {
-      const { offset, announced } = await this.#owner.own();
-      this.#isOwned = true;
-      emit({ type: 'partition-owned', place, offset, announced: announced.size });
-      source.rewind({ ...place, offset });
-      this.#flow();
-    } catch {
-      // It was lost before.
-    }
+    const committed = await this.#owner.own().catch(() => undefined);
+    if (committed === undefined) return; // It was lost before.
+    const { offset, announced } = committed;
+    this.#isOwned = true;
+    emit({ type: 'partition-owned', place, offset, announced: announced.size });
+    source.rewind({ ...place, offset });
+    this.#flow();
   }
 
   #onGone(offsets: readonly bigint[]): void {

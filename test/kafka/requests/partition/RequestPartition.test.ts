@@ -94,6 +94,26 @@ describe('a partition that is assigned', () => {
     worker.stop();
   });
 
+  it('goes on there wherever the source stands', async () => {
+    const broker = openBroker();
+    await send(broker, [message('AAPL'), message('MSFT'), message('TSLA')]);
+    const source = broker.source({ groupId, topics: ['IN'] });
+    const run = source.run.bind(source);
+    vi.spyOn(source, 'run').mockImplementation((handlers) =>
+      run({
+        ...handlers,
+        onAssigned: (epoch, partitions) => {
+          handlers.onAssigned(epoch, partitions);
+          for (const place of partitions) source.rewind({ ...place, offset: 2n });
+        },
+      }),
+    );
+    const worker = new Worker(broker, { topics: [requestTopic()], source });
+    await settle();
+    expect(worker.deliveries.map(({ id }) => id)).toEqual([keyAt(0), keyAt(1), keyAt(2)]);
+    worker.stop();
+  });
+
   it('goes on where the one before was when it was fenced, and not where the source began to read', async () => {
     const broker = openBroker();
     await send(broker, [message('AAPL'), message('MSFT')]);
