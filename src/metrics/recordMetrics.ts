@@ -3,8 +3,8 @@ import { tap, type MonoTypeOperatorFunction } from 'rxjs';
 import { z } from 'zod';
 import { batchMs, type Batch, type ProviderCall, type WriteCounts } from '../model/batch.ts';
 import { defineOptions, port } from '../model/defineOptions.ts';
-import { errorCodes } from '../model/errors.ts';
 import { countOutcomes } from '../model/outcome.ts';
+import { knownResult } from './labels.ts';
 import { pipelineMetrics, type PipelineMetrics } from './pipelineMetrics.ts';
 
 export interface RecordMetricsOptions {
@@ -105,11 +105,4 @@ function recordCall({ calls, credits, callSeconds }: PipelineMetrics, pipeline: 
   calls.inc({ pipeline, provider, result: knownResult(call.result) });
   credits.inc({ pipeline, provider }, call.credits);
   callSeconds.observe({ pipeline, provider }, call.durationMs / 1000);
-}
-
-const knownResults: ReadonlySet<string> = new Set(['ok', ...errorCodes]);
-
-/** An adapter of somebody's own may answer anything; a label must not. */
-function knownResult(result: string): string {
-  return knownResults.has(result) ? result : 'internal';
 }

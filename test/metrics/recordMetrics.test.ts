@@ -3,7 +3,7 @@ import { Counter, Gauge, Registry, register } from 'prom-client';
 import { concat, filter, from, lastValueFrom, map, NEVER, of, throwError, toArray } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import { describe, expect, it } from 'vitest';
-import { recordMetrics } from '../../src/metrics/index.ts';
+import { recordMetrics, recordWorkerMetrics } from '../../src/metrics/index.ts';
 import type { Batch } from '../../src/model/batch.ts';
 import { PipelineError, ProviderError, SinkError, type ErrorCode } from '../../src/model/errors.ts';
 import type { Asset, Quote } from '../../src/model/records.ts';
@@ -268,10 +268,17 @@ describe('recordMetrics', () => {
 
 const taken = { name: 'fintrack_batches_total', help: 'Of somebody else.' };
 
+/** A registry with all there is, in the order of the documentation. */
+function everyMetric(): Registry {
+  const registry = new Registry();
+  recordMetrics({ registry, pipeline: 'market-data' });
+  recordWorkerMetrics({ registry, topics: [] });
+  return registry;
+}
+
 describe('docs/metrics.md', () => {
   it('lists every metric with its type, labels and help, and no other', async () => {
-    const registry = new Registry();
-    recordMetrics({ registry, pipeline: 'market-data' });
+    const registry = everyMetric();
     const rows = (await registry.getMetricsAsJSON()).map(({ name, help, type }) => {
       const { labelNames } = registry.getSingleMetric(name) as unknown as { labelNames: string[] };
       const labels = labelNames.filter((label) => label !== 'le').map((label) => `\`${label}\``);
@@ -286,11 +293,12 @@ describe('docs/metrics.md', () => {
   });
 
   it('names metrics as Prometheus wants them', async () => {
-    const registry = new Registry();
-    recordMetrics({ registry, pipeline: 'market-data' });
-
-    for (const { name, type } of await registry.getMetricsAsJSON()) {
-      expect(name).toMatch(String(type) === 'counter' ? /^fintrack_[a-z_]+_total$/ : /^fintrack_[a-z_]+_seconds$/);
-    }
+    const forms: Readonly<Record<string, RegExp>> = {
+      counter: /^fintrack_[a-z_]+_total$/,
+      histogram: /^fintrack_[a-z_]+_seconds$/,
+      gauge: /^fintrack_[a-z_]+(?<!_total|_seconds)$/,
+    };
+    for (const { name, type } of await everyMetric().getMetricsAsJSON())
+      expect(name).toMatch(forms[String(type)] ?? '');
   });
 });
