@@ -145,6 +145,20 @@ describe('the end of fromRequests', () => {
     next.stop();
   });
 
+  it.each(['unsubscribed', 'told to stop'])('closes what owns offsets when it is %s', async (how) => {
+    const broker = openBroker(2);
+    const sink = broker.sink();
+    const close = vi.fn(() => Promise.resolve());
+    const own = sink.own.bind(sink);
+    vi.spyOn(sink, 'own').mockImplementation(async (...place) => ({ ...(await own(...place)), close }));
+    const worker = new Worker(broker, { topics: [requestTopic()], sink });
+    await settle();
+    if (how === 'unsubscribed') worker.stop();
+    else worker.stopping.abort();
+    await settle();
+    expect(close).toHaveBeenCalledTimes(2);
+  });
+
   it('leaves no timer behind', async () => {
     vi.useFakeTimers();
     const broker = openBroker();

@@ -7,11 +7,13 @@ import type { CompletionEvent } from '../../../../src/model/events/completion.ts
 import type { Ledger } from '../../../../src/model/ports.ts';
 import type { Asset } from '../../../../src/model/records.ts';
 import type { RunEvent } from '../../../../src/model/runEvents.ts';
+import { deferred } from '../../../support/deferred.ts';
 import {
   committed,
   completionOf,
   completions,
   deadLetters,
+  groupId,
   keyAt,
   message,
   openBroker,
@@ -201,6 +203,46 @@ describe('a request and its ledger', () => {
     await vi.advanceTimersByTimeAsync(250);
     expect(worker.deliveries).toHaveLength(1);
     expect(deadLetters(broker)).toEqual([]);
+    worker.stop();
+  });
+});
+
+describe('a request that is accepted too late', () => {
+  const open = async () => {
+    const broker = openBroker();
+    await send(broker, [message('AAPL'), message('MSFT')]);
+    const late = deferred();
+    const ledger = memoryLedger<Asset, unknown>();
+    const accept: typeof ledger.accept = async (request) => {
+      if (request.key === keyAt(1)) await late.promise;
+      return ledger.accept(request);
+    };
+    const worker = new Worker(broker, { topics: [requestTopic({ ledger: { ...ledger, accept } })] });
+    await settle();
+    return { broker, worker, late };
+  };
+
+  it('is not handed out once the worker is to stop', async () => {
+    const { broker, worker, late } = await open();
+    worker.stopping.abort();
+    await worker.deliveries[0]!.ack(completionOf(worker.deliveries[0]!));
+    late.resolve();
+    await settle();
+    expect([worker.deliveries.length, worker.ended]).toEqual([1, 'completed']);
+    expect(await committed(broker)).toEqual(done(1n));
+  });
+
+  it('is not handed out when another owner has done it', async () => {
+    const { broker, worker, late } = await open();
+    const other = await broker.sink().own('IN', 0, groupId);
+    await other.announce([], { offset: 0n, announced: new Set([1n]) });
+    const answered = worker.deliveries[0]!.ack(completionOf(worker.deliveries[0]!));
+    await vi.advanceTimersByTimeAsync(1_000);
+    await answered;
+    late.resolve();
+    await settle();
+    expect(worker.deliveries).toHaveLength(1);
+    expect(worker.told('request-announced').map(({ key }) => key)).toEqual([keyAt(0)]);
     worker.stop();
   });
 });
