@@ -4,6 +4,7 @@ import { exitComplete, exitFailed, type Command } from './command.ts';
 import { demo } from './commands/demo.ts';
 import { migrate } from './commands/migrate.ts';
 import { plan } from './commands/plan.ts';
+import { redrive } from './commands/redrive.ts';
 import { requests } from './commands/requests.ts';
 import { run } from './commands/run.ts';
 import { work } from './commands/work.ts';
@@ -15,7 +16,7 @@ import { sentence } from './output/sentence.ts';
 import { createWriter } from './output/writer.ts';
 import { withStopSignals } from './stopSignals.ts';
 
-const commands: readonly Command[] = [demo, run, plan, work, requests, migrate];
+const commands: readonly Command[] = [demo, run, plan, work, requests, redrive, migrate];
 
 const help = `Streaming market-data ETL: prices from a provider into PostgreSQL, within the provider's rate limit.
 
