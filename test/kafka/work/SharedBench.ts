@@ -2,7 +2,7 @@ import { Subject, type Subscription } from 'rxjs';
 import { vi } from 'vitest';
 import { fromRequests } from '../../../src/kafka/requests/fromRequests.ts';
 import { historicalMarketDataTopic, marketDataTopic } from '../../../src/kafka/requests/requestTopics.ts';
-import type { WorkerEvent } from '../../../src/kafka/requests/workerEvent.ts';
+import type { WorkerEvent } from '../../../src/model/workerEvents.ts';
 import { creditLimiter } from '../../../src/limits/creditLimiter.ts';
 import { limited } from '../../../src/limits/limited.ts';
 import { memoryBroker } from '../../../src/memory/memoryBroker.ts';

@@ -1,1 +1,0 @@
-export type { WorkerEvent, WorkerObserver } from '../../model/workerEvents.ts';
