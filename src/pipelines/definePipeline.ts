@@ -1,7 +1,7 @@
-import type { MonoTypeOperatorFunction } from 'rxjs';
+import { identity, pipe, type MonoTypeOperatorFunction } from 'rxjs';
 import { z } from 'zod';
 import type { Batch } from '../model/batch.ts';
-import { defineOptions, port } from '../model/defineOptions.ts';
+import { callback, defineOptions, port } from '../model/defineOptions.ts';
 import type { Delivery } from '../model/delivery.ts';
 import type { ProgressEvent } from '../model/events/progress.ts';
 import type { Fetcher, Publisher, Sink } from '../model/ports.ts';
@@ -19,7 +19,7 @@ export interface PipelineOptions<I, T> {
   maxAgeMs?: number | undefined;
   /** Most batches of one request fetched at once. Default: 4. */
   concurrency?: number | undefined;
-  /** Most requests at once. Default: 8. */
+  /** Most requests at once; as many again may wait for batches that others do. Default: 8. */
   requestConcurrency?: number | undefined;
   /**
    * How long fetching may take for one request, in milliseconds; what is not there by then is skipped with reason `deadline`.
@@ -30,6 +30,8 @@ export interface PipelineOptions<I, T> {
   progress?: Publisher<ProgressEvent> | undefined;
   /** Sees everything that happens during the run. Default: nobody. */
   events?: RunObserver | undefined;
+  /** Behind the last stage, for every batch that is done here: mostly `recordMetrics`. Default: nothing. */
+  observe?: MonoTypeOperatorFunction<Batch<I, T>> | undefined;
 }
 
 /** The options with their defaults, what a fetch asks after a wait for credits, and the stage that tells of a request's progress. */
@@ -48,21 +50,27 @@ const checks = {
   deadlineMs: z.number().min(0).optional(),
   progress: port<Publisher<ProgressEvent>>('a publisher', 'publish').optional(),
   events: port<RunObserver>('an observer', 'next').optional(),
+  observe: callback<MonoTypeOperatorFunction<Batch<unknown, unknown>>>().optional(),
 };
 
 /** Checks the options of the pipeline `owner` and fills in the defaults. */
 export function definePipeline(owner: string): <I, T>(options: PipelineOptions<I, T>) => ResolvedPipeline<I, T> {
   const resolve = defineOptions<PipelineOptions<unknown, unknown>>(owner)(checks);
   return (options) => {
-    const { fetcher, sink } = options;
-    const resolved = resolve(options);
+    const { fetcher, sink, observe = identity } = options;
+    const resolved = resolve(options as PipelineOptions<unknown, unknown>);
     const { maxAgeMs, progress } = resolved;
     return {
       ...resolved,
       fetcher,
       sink,
+      observe,
       settle: freshIn(sink, maxAgeMs),
-      reportProgress: (delivery) => reportProgress(progressOf(delivery, fetcher, progress)),
+      reportProgress: (delivery) => {
+        const report = reportProgress<Batch<I, T>>(progressOf(delivery, fetcher, progress));
+        // The batches that an owner gathers were done, and seen, as parts.
+        return delivery.share?.role === 'owner' ? report : pipe(observe, report);
+      },
     };
   };
 }

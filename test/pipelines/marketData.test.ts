@@ -1,12 +1,14 @@
 import { sql } from '@databases/pg';
-import { lastValueFrom } from 'rxjs';
+import { lastValueFrom, tap } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { creditLimiter } from '../../src/limits/creditLimiter.ts';
 import { limited } from '../../src/limits/limited.ts';
 import { memoryBus } from '../../src/memory/memoryBus.ts';
+import type { Batch } from '../../src/model/batch.ts';
 import type { CompletionEvent } from '../../src/model/events/completion.ts';
 import { marketDataCompletedSchema } from '../../src/model/events/marketDataCompleted.ts';
 import { parseEvent, serializeEvent } from '../../src/model/events/serializeEvent.ts';
+import type { Asset, Quote } from '../../src/model/records.ts';
 import { parseMarketDataRequest } from '../../src/model/requests/marketDataRequest.ts';
 import { fromRequest } from '../../src/pipelines/fromRequest.ts';
 import { marketData } from '../../src/pipelines/marketData.ts';
@@ -164,6 +166,25 @@ describe.each(shapes)('marketData on tables of shape %s', (shape) => {
     expect(opened.server.requests).toHaveLength(2);
     expect(again.assets).toEqual(first.assets);
     expect(again).toMatchObject({ status: 'complete', totalBatches: 2, totalTransactions: 2 });
+  });
+
+  it('shows every batch to whoever observes, once it is stored', async () => {
+    await using opened = await open(served);
+    const seen: Batch<Asset, Quote>[] = [];
+    const observed = marketData({
+      fetcher: limited(
+        twelveDataQuotes({ apiKey: 'k', baseUrl: opened.server.baseUrl }),
+        creditLimiter({ credits: 1_000 }),
+      ),
+      sink: opened.sink,
+      observe: tap((batch) => seen.push(batch)),
+    });
+    const request = parseMarketDataRequest({ assets: symbolsFrom(150).map(asset) });
+    await lastValueFrom(fromRequest(request).pipe(observed));
+    expect(seen.map(({ outcomes, written }) => [outcomes.length, written?.inserted]).sort()).toEqual([
+      [100, 100],
+      [50, 50],
+    ]);
   });
 
   it('refuses a key that comes again with another list', async () => {
