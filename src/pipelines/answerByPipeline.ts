@@ -1,4 +1,4 @@
-import { connect, filter, ignoreElements, merge, Observable, takeWhile, type OperatorFunction } from 'rxjs';
+import { filter, ignoreElements, type OperatorFunction } from 'rxjs';
 import { z } from 'zod';
 import { mergeMapBounded } from '../flow/mergeMapBounded.ts';
 import { defineOptions } from '../model/defineOptions.ts';
@@ -9,6 +9,7 @@ import type { Asset, MarketIndex, MonthlyRange } from '../model/records.ts';
 import type { HistoricalMarketDataRequest } from '../model/requests/historicalMarketDataRequest.ts';
 import type { MarketDataRequest } from '../model/requests/marketDataRequest.ts';
 import type { MarketIndexDataRequest } from '../model/requests/marketIndexDataRequest.ts';
+import { routed } from '../operators/routed.ts';
 
 /** The deliveries of each pipeline, by its name. */
 export interface DeliveriesByPipeline {
@@ -19,9 +20,9 @@ export interface DeliveriesByPipeline {
 
 /** What answers the deliveries of a pipeline. */
 export interface PipelineAnswers<D> {
-  /** Answers requests. It is applied twice: those whose batches others do only wait, and hold nobody's place. */
+  /** Answers requests. */
   requests: OperatorFunction<D, CompletionEvent>;
-  /** Does the batches of requests that several workers share. Default: `requests`, applied a third time. */
+  /** Does the batches of requests that several workers share. Default: `requests`, applied once more. */
   parts?: OperatorFunction<D, CompletionEvent> | undefined;
 }
 
@@ -30,7 +31,7 @@ export type AnswerByPipelineOptions = {
   [Name in keyof DeliveriesByPipeline]?: PipelineAnswers<DeliveriesByPipeline[Name]> | undefined;
 };
 
-const answers = <D>() =>
+const answersCheck = <D>() =>
   z
     .custom<PipelineAnswers<D>>(
       (value) =>
@@ -40,16 +41,16 @@ const answers = <D>() =>
     .optional();
 
 const resolveOptions = defineOptions<AnswerByPipelineOptions>('answerByPipeline')({
-  'market-data': answers(),
-  'market-index-data': answers(),
-  'historical-market-data': answers(),
+  'market-data': answersCheck(),
+  'market-index-data': answersCheck(),
+  'historical-market-data': answersCheck(),
 });
 
 /**
  * Hands each delivery of a mixed stream to the pipeline that it is for, mostly behind `fromRequests`.
  *
- * Per pipeline, whole requests, owners of shared requests, and parts of shared requests go separate ways, each with the
- * concurrency of its operator: an owner that waits takes no place from a request that works, nor from the parts it waits for.
+ * Per pipeline, requests and parts of shared requests go separate ways, each with the concurrency of its operator, so that the
+ * parts of one large request hold up no small one.
  *
  * Emits what the pipelines emit. A request of a pipeline that is not among the options is given back through its `nack` with an
  * `OptionsError`. Completes when the source has and every pipeline is done; on an error of any of them, and on unsubscribe, all
@@ -89,36 +90,34 @@ export function answerByPipeline(
   options: AnswerByPipelineOptions,
 ): OperatorFunction<DeliveriesByPipeline[keyof DeliveriesByPipeline], CompletionEvent> {
   resolveOptions(options);
-  return (source) =>
-    new Observable((subscriber) =>
-      source
-        .pipe(
-          // `connect` subscribes its source last and cannot be stopped while that emits synchronously.
-          takeWhile(() => !subscriber.closed),
-          connect((deliveries) =>
-            merge(
-              ...routesOf(deliveries, 'market-data', options['market-data']),
-              ...routesOf(deliveries, 'market-index-data', options['market-index-data']),
-              ...routesOf(deliveries, 'historical-market-data', options['historical-market-data']),
-            ),
-          ),
-        )
-        .subscribe(subscriber),
-    );
+  return routed(
+    ...routesOf('market-data', options['market-data']),
+    ...routesOf('market-index-data', options['market-index-data']),
+    ...routesOf('historical-market-data', options['historical-market-data']),
+  );
 }
 
+type Route = OperatorFunction<DeliveriesByPipeline[keyof DeliveriesByPipeline], CompletionEvent>;
+
 function routesOf<Name extends keyof DeliveriesByPipeline>(
-  deliveries: Observable<DeliveriesByPipeline[keyof DeliveriesByPipeline]>,
   name: Name,
-  operators: PipelineAnswers<DeliveriesByPipeline[Name]> | undefined,
-): readonly Observable<CompletionEvent>[] {
-  const ours = deliveries.pipe(
-    filter((delivery): delivery is DeliveriesByPipeline[Name] => delivery.request.pipeline === name),
-  );
-  if (operators === undefined) return [ours.pipe(refuse(name))];
-  const { requests, parts = requests } = operators;
-  const those = (role: 'owner' | 'part' | undefined) => ours.pipe(filter(({ share }) => share?.role === role));
-  return [those(undefined).pipe(requests), those('owner').pipe(requests), those('part').pipe(parts)];
+  answers: PipelineAnswers<DeliveriesByPipeline[Name]> | undefined,
+): readonly Route[] {
+  type Ours = DeliveriesByPipeline[Name];
+  const isOurs = (delivery: DeliveriesByPipeline[keyof DeliveriesByPipeline]): delivery is Ours =>
+    delivery.request.pipeline === name;
+  if (answers === undefined) return [(deliveries) => deliveries.pipe(filter(isOurs), refuse(name))];
+  const { requests, parts = requests } = answers;
+  const isPart = ({ share }: Ours): boolean => share?.role === 'part';
+  return [
+    (deliveries) =>
+      deliveries.pipe(
+        filter(isOurs),
+        filter((delivery) => !isPart(delivery)),
+        requests,
+      ),
+    (deliveries) => deliveries.pipe(filter(isOurs), filter(isPart), parts),
+  ];
 }
 
 function refuse(name: string): OperatorFunction<Delivery<unknown, unknown>, never> {

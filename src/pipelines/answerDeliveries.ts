@@ -1,4 +1,4 @@
-import { catchError, concatMap, defer, EMPTY, map, type Observable, type OperatorFunction } from 'rxjs';
+import { catchError, concatMap, defer, EMPTY, filter, map, type Observable, type OperatorFunction } from 'rxjs';
 import { z } from 'zod';
 import { mergeMapBounded } from '../flow/mergeMapBounded.ts';
 import { callback, defineOptions, port } from '../model/defineOptions.ts';
@@ -7,6 +7,7 @@ import { OptionsError, PipelineError } from '../model/errors.ts';
 import type { CompletionEvent } from '../model/events/completion.ts';
 import type { RunObserver } from '../model/runEvents.ts';
 import { relayTo } from '../operators/relayTo.ts';
+import { routed } from '../operators/routed.ts';
 
 export interface AnswerDeliveriesOptions<R, I, S, C extends CompletionEvent> {
   /** The inner pipeline of one request; its last value is the summary. */
@@ -18,7 +19,7 @@ export interface AnswerDeliveriesOptions<R, I, S, C extends CompletionEvent> {
   gather?(delivery: Delivery<R, I>): Observable<S>;
   /** Makes the completion event from the summary. */
   toCompletion(summary: S, delivery: Delivery<R, I>): C;
-  /** Most requests at once. Default: 8. */
+  /** Most requests at once; as many again may wait for batches that others do. Default: 8. */
   concurrency?: number | undefined;
   /** Gets `request-done` once a request is answered. Default: nobody. */
   events?: RunObserver | undefined;
@@ -39,7 +40,8 @@ const resolveOptions = defineOptions<AnswerDeliveriesOptions<unknown, unknown, u
  *
  * Emits a completion event once it is acknowledged, in order of completion. A request whose pipeline or `ack` fails is
  * given back through its `nack` and emits nothing, while the others go on; a `nack` that rejects errors the result. A
- * delivery that is part of a shared request is acknowledged, and emits nothing either: its owner announces.
+ * delivery that is part of a shared request is acknowledged, and emits nothing either: its owner announces. An owner, which
+ * only waits, takes no place from the others: the parts that it waits for may be among them.
  * Completes when the source has and every request is answered; on error of the source, and on unsubscribe, all running
  * pipelines are unsubscribed, and nothing is acknowledged.
  *
@@ -82,8 +84,8 @@ export function answerDeliveries<R, I, S, C extends CompletionEvent>(
     return completion;
   }
 
-  return mergeMapBounded(
-    (delivery) =>
+  const answer = mergeMapBounded(
+    (delivery: Delivery<R, I>) =>
       defer(() => pipelineOf(delivery, options)).pipe(
         map((summary) => options.toCompletion(summary, delivery)),
         concatMap((completion) => acknowledge(delivery, completion)),
@@ -92,13 +94,29 @@ export function answerDeliveries<R, I, S, C extends CompletionEvent>(
       ),
     { concurrency },
   );
+  return routed(
+    (deliveries) =>
+      deliveries.pipe(
+        filter((delivery) => !onlyGathers(delivery)),
+        answer,
+      ),
+    (deliveries) =>
+      deliveries.pipe(
+        filter((delivery) => onlyGathers(delivery)),
+        answer,
+      ),
+  );
+}
+
+function onlyGathers({ share }: Pick<Delivery<unknown, unknown>, 'share'>): boolean {
+  return share?.role === 'owner';
 }
 
 function pipelineOf<R, I, S>(
   delivery: Delivery<R, I>,
   options: Pick<AnswerDeliveriesOptions<R, I, S, never>, 'run' | 'gather'>,
 ): Observable<S> {
-  if (delivery.share?.role !== 'owner') return options.run(delivery);
+  if (!onlyGathers(delivery)) return options.run(delivery);
   if (options.gather !== undefined) return options.gather(delivery);
   throw new OptionsError('answerDeliveries: gather: needed for a request that several workers share, got nothing');
 }

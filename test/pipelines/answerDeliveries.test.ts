@@ -77,6 +77,28 @@ describe('answerDeliveries', () => {
     expect(await lastValueFrom(of(delivery).pipe(pipeline))).toEqual(completionOf('gathered'));
   });
 
+  it('lets owners, which only wait, hold up nobody, and takes as many of them at once as of the others', async () => {
+    const gathering: string[] = [];
+    const pipeline = answerDeliveries<string, string, string, CompletionEvent>({
+      run: ({ id }) => of(id),
+      gather: ({ id }) => {
+        gathering.push(id);
+        return NEVER;
+      },
+      toCompletion: completionOf,
+      concurrency: 1,
+    });
+    const answered: string[] = [];
+    const owner = { share: { role: 'owner' } as const };
+    of({ ...deliveryOf('a'), ...owner }, { ...deliveryOf('b'), ...owner }, deliveryOf('c'), deliveryOf('d'))
+      .pipe(pipeline)
+      .subscribe(({ requestId }) => answered.push(requestId));
+    await vi.waitFor(() => {
+      expect(answered).toEqual(['c', 'd']);
+    });
+    expect(gathering).toEqual(['a']);
+  });
+
   it('gives a shared request back that it cannot gather', async () => {
     const nack = vi.fn(async () => undefined);
     const delivery = { ...deliveryOf('a', { nack }), share: { role: 'owner' } as const };

@@ -46,7 +46,7 @@ describe('a request that several workers share', () => {
     expect(bench.mostCredits()).toBeGreaterThan(190);
     // The owner told of each batch, whoever did it, and nobody else of any.
     expect(bench.workers.map(({ progress }) => progress.length)).toEqual([1_000, 0, 0]);
-  });
+  }, 60_000);
 
   it('goes on with another owner when its own is killed', async () => {
     const bench = open({ credits: 200, windowMs: 2_000, batchSize: 2 }, 3);
