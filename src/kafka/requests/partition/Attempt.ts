@@ -47,7 +47,8 @@ export class Attempt {
 
   /** The request is somebody else's: `answer` rejects, and what the pipeline still says of it is refused. */
   lose(reason: Error): void {
-    this.#fail?.(reason);
+    if (this.#fail === undefined) return;
+    this.#fail(reason);
     this.#close();
     this.#controller.abort(reason);
   }

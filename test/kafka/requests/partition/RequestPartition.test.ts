@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { RecordSource } from '../../../../src/model/recordPorts.ts';
+import { BrokerError } from '../../../../src/model/errors.ts';
+import type { RecordHandlers, RecordSource } from '../../../../src/model/recordPorts.ts';
 import {
   committed,
   completionOf,
@@ -290,6 +291,37 @@ describe('a rebalance', () => {
     worker.stop();
   });
 
+  it('begins anew when the source has lost its group and joined again', async () => {
+    const broker = openBroker();
+    await send(broker, [message('AAPL'), message('MSFT')]);
+    const { source, rejoin, tell } = rejoining(broker);
+    const worker = new Worker(broker, { topics: [requestTopic()], source });
+    await settle();
+    await answer(worker, 1);
+    rejoin();
+    await settle();
+    expect(worker.deliveries.map(({ id, signal }) => [id, signal.aborted])).toEqual([
+      [keyAt(0), true],
+      [keyAt(1), false],
+      [keyAt(0), false],
+    ]);
+    // What still comes of the assignment before is not ours any more, and takes nothing away.
+    tell((handlers) => {
+      handlers.onRecord({ ...broker.records('IN')[0]!, offset: 7n }, 1);
+      handlers.onRevoked(1, [{ topic: 'IN', partition: 0 }]);
+    });
+    await settle();
+    expect(worker.deliveries).toHaveLength(3);
+    await expect(answer(worker, 0)).rejects.toMatchObject({ code: 'fenced' });
+    await answer(worker, 2);
+    expect(completions(broker).map(({ key }) => key)).toEqual([keyAt(1), keyAt(0)]);
+    expect(worker.events.map(({ type }) => type)).toEqual([
+      ...['partition-owned', 'request-accepted', 'request-accepted', 'request-announced'],
+      ...['partition-lost', 'interrupted', 'partition-owned', 'request-accepted', 'request-announced'],
+    ]);
+    worker.stop();
+  });
+
   it('lets a crashed worker announce nothing once another one owns the partition', async () => {
     const broker = openBroker();
     await send(broker, [message('AAPL')]);
@@ -305,3 +337,28 @@ describe('a rebalance', () => {
     crashed.stop();
   });
 });
+
+/** A source that can lose its group, and be back in it under another epoch. */
+function rejoining(broker: ReturnType<typeof openBroker>) {
+  const source = broker.source({ groupId, topics: ['IN'] });
+  const run = source.run.bind(source);
+  const places = [{ topic: 'IN', partition: 0 }];
+  let epoch = 1;
+  let told: RecordHandlers | undefined;
+  const tell = (call: (handlers: RecordHandlers) => void): void => {
+    if (told !== undefined) call(told);
+  };
+  vi.spyOn(source, 'run').mockImplementation((handlers) => {
+    told = handlers;
+    return run({ ...handlers, onRecord: (record) => handlers.onRecord(record, epoch) });
+  });
+  const rejoin = (): void => {
+    tell((handlers) => {
+      handlers.onRevoked(epoch, places);
+      handlers.onInterrupted?.(new BrokerError('broker_unavailable', 'the group is gone'));
+      epoch += 1;
+      handlers.onAssigned(epoch, places);
+    });
+  };
+  return { source, rejoin, tell };
+}
