@@ -1,5 +1,5 @@
-import type { WorkerBench } from '../support/workers/workerBench.ts';
-import { requestFor } from '../support/workers/requests.ts';
+import { requestFor, topics } from '../support/workers/requests.ts';
+import { groupId, type WorkerBench } from '../support/workers/workerBench.ts';
 import { within } from './killRun.ts';
 
 const patienceMs = 60_000;
@@ -9,6 +9,7 @@ const patienceMs = 60_000;
  * first go on: it must be refused. Answers the error code that it got from Kafka, or what did not happen.
  */
 export async function stopAndGoOn(bench: WorkerBench): Promise<number | string> {
+  const transactionalId = `${groupId}-${topics.market.request}-${bench.nextPartition()}`;
   let stopped: number | undefined;
   let letGo = (): void => undefined;
   const held = new Promise<void>((resolve) => (letGo = resolve));
@@ -16,9 +17,10 @@ export async function stopAndGoOn(bench: WorkerBench): Promise<number | string> 
   const answer = new Promise<number | string>((resolve) => (answered = resolve));
   const isStopped = new Promise<void>((resolve) => {
     for (const worker of bench.workers) {
-      worker.watchKafka({
-        onRequest({ name, commits }) {
+      worker.wire.watch = {
+        onRequest({ name, commits, bytes }) {
           if (name !== 'EndTxn' || commits !== true || stopped !== undefined) return undefined;
+          if (!bytes.includes(transactionalId)) return undefined;
           stopped = worker.process.number;
           worker.process.signal('SIGSTOP');
           resolve();
@@ -28,7 +30,7 @@ export async function stopAndGoOn(bench: WorkerBench): Promise<number | string> 
           if (name === 'EndTxn' && commits === true && worker.process.number === stopped)
             answered(errorCode ?? 'no code');
         },
-      });
+      };
     }
   });
   try {
@@ -54,6 +56,6 @@ export async function stopAndGoOn(bench: WorkerBench): Promise<number | string> 
   } finally {
     letGo();
     if (stopped !== undefined) bench.workers[stopped]!.process.signal('SIGCONT');
-    for (const worker of bench.workers) worker.watchKafka({});
+    for (const { wire } of bench.workers) wire.watch = undefined;
   }
 }

@@ -17,7 +17,7 @@ const seed = Number(process.env['KILL_SEED'] ?? Date.now() % 1_000_000);
 const fenced: ReadonlySet<unknown> = new Set([47, 90]);
 
 const program = await compileWorkers();
-const bench = await requireBench({ workers: 3, program: program.smallBatches, words: [] });
+const bench = await requireBench({ workers: 3, program: program.smallBatches });
 afterAll(async () => {
   await bench?.[Symbol.asyncDispose]();
   await program[Symbol.asyncDispose]();

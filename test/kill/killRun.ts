@@ -46,7 +46,9 @@ export class KillRun {
     if (!isKilled) {
       await pause(random() * 1_500);
       const running = this.#running();
-      await this.#bench.kill(running[Math.floor(random() * running.length)]!);
+      const chosen = running[Math.floor(random() * running.length)];
+      if (chosen === undefined) throw new Error('no worker is left to be killed: one ended by itself');
+      await this.#bench.kill(chosen);
     }
     this.#kills += 1;
   }
@@ -59,6 +61,8 @@ export class KillRun {
     const anyEnd = Promise.race(running.map((worker) => worker.process.gone()));
     await within(patienceMs, anyEnd);
     for (const { crash } of running) crash.arm(undefined);
+    // More than one may have come to it at the same time.
+    await Promise.all(running.filter(({ process }) => process.isEnding).map(({ process }) => process.gone()));
     return (this.#bench.kills.get(point) ?? 0) > before;
   }
 

@@ -36,7 +36,8 @@ async function offerPostgres(project: TestProject): Promise<() => Promise<void>>
   return () => server.stop();
 }
 
-const settings = {
+/** Of every server for tests. */
+export const settings = {
   // A time zone behind UTC, where a careless conversion changes the day.
   timezone: 'America/New_York',
   max_connections: '200',

@@ -19,6 +19,8 @@ export interface TestDatabaseOptions extends Omit<Partial<ConnectDatabaseOptions
   migrated?: boolean | undefined;
   /** A database of its own, where the schemas have their default names. Default: false. */
   ownDatabase?: boolean | undefined;
+  /** The URL of another server, for a database of its own on it. Default: the server of this run. */
+  server?: string | undefined;
 }
 
 export interface TestDatabase extends Database {
@@ -43,8 +45,8 @@ export function serverUrl(): string {
  * zone is not UTC, on purpose.
  */
 export async function openTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
-  const { shape, migrated = false, ownDatabase = false, ...connection } = options;
-  const { url, drop } = ownDatabase ? await createDatabase() : { url: serverUrl(), drop: undefined };
+  const { shape, migrated = false, ownDatabase = false, server = serverUrl(), ...connection } = options;
+  const { url, drop } = ownDatabase ? await createDatabase(server) : { url: server, drop: undefined };
   const name = randomBytes(6).toString('hex');
   const schemas = ownDatabase ? {} : { schema: `prices_${name}`, ownSchema: `own_${name}` };
   const database = connectDatabase({ url, applicationName: 'tests', ...schemas, ...connection });
@@ -62,12 +64,12 @@ function dropSchemas({ schema, ownSchema }: Database): Promise<void> {
   return administrate(`drop schema if exists ${escapeIdentifier(schema)}, ${escapeIdentifier(ownSchema)} cascade`);
 }
 
-async function createDatabase(): Promise<{ url: string; drop: () => Promise<void> }> {
+async function createDatabase(server: string): Promise<{ url: string; drop: () => Promise<void> }> {
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await administrate(`create database ${name}`);
-  const url = new URL(serverUrl());
+  await administrate(`create database ${name}`, server);
+  const url = new URL(server);
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => administrate(`drop database ${name} with (force)`) };
+  return { url: url.href, drop: () => administrate(`drop database ${name} with (force)`, server) };
 }
 
 /** A user without any right but to connect, and the URL that makes one that user; dropped with all it owns. */
@@ -88,8 +90,8 @@ export async function createUser({
 }
 
 /** Runs a statement as the user of the server's URL, on a connection of the bare driver: a pool takes 100 ms to open. */
-export async function administrate(statement: string): Promise<void> {
-  const client = new Client({ connectionString: serverUrl() });
+export async function administrate(statement: string, server = serverUrl()): Promise<void> {
+  const client = new Client({ connectionString: server });
   await client.connect();
   try {
     await client.query(statement);

@@ -39,6 +39,11 @@ export class WorkerProcess {
     return this.#child !== undefined;
   }
 
+  /** It was told to end, and may not have yet. */
+  get isEnding(): boolean {
+    return this.isRunning && this.#isEnding;
+  }
+
   /** What the processes wrote last. */
   get log(): string {
     return this.#lines.join('\n');

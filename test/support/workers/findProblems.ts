@@ -1,7 +1,8 @@
 import { sql } from '@databases/pg';
 import type { SeenRecord } from './Answers.ts';
 import { batchesOf, isShared, lanes, rowsOf, topics, type Lane } from './requests.ts';
-import { groupId, type SentRequest, type WorkerBench } from './workerBench.ts';
+import type { SentRequest } from './benchKafka.ts';
+import { groupId, type WorkerBench } from './workerBench.ts';
 
 /** Clocks of processes on one machine differ by less. */
 const clockToleranceMs = 2;
@@ -143,7 +144,7 @@ async function problemsOfLedger(bench: WorkerBench): Promise<string[]> {
     for (const [name, { key, batch }] of batches) {
       const committedMs = committed.get(name) ?? Infinity;
       if (atMs <= committedMs + clockToleranceMs) continue;
-      const lookMs = worker.looks.lastBefore(key, batch, atMs) ?? 0;
+      const lookMs = worker.wire.looks.lastBefore(key, batch, atMs) ?? 0;
       // It looked before the row was there, or else it knew better.
       if (lookMs >= startMs && lookMs <= committedMs + clockToleranceMs) continue;
       problems.push(

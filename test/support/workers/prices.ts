@@ -10,15 +10,15 @@ export interface ProviderCall {
 }
 
 export interface PriceServers extends AsyncDisposable {
-  /** Where each worker finds all of its providers. */
-  readonly baseUrls: readonly string[];
+  /** Where each worker finds all of its providers, on the loopback interface. */
+  readonly ports: readonly number[];
   readonly calls: readonly ProviderCall[];
+  /** How long an answer takes, in milliseconds: 20, unless a test changes it. */
+  latencyMs: number;
 }
 
 export interface PriceServersOptions {
   readonly workers: number;
-  /** How long an answer takes. Default: 20. */
-  readonly latencyMs?: number | undefined;
   /** Told once the answer to a worker is out. */
   readonly onAnswered?: ((worker: number) => void) | undefined;
 }
@@ -35,25 +35,26 @@ export const isUnknown = (symbol: string): boolean => symbol.endsWith('X');
 
 /** The providers, one server for each worker, so that it is known who called. */
 export async function startPriceServers(options: PriceServersOptions): Promise<PriceServers> {
-  const { workers, latencyMs = 20, onAnswered } = options;
+  const { workers, onAnswered } = options;
+  const latency = { latencyMs: 20 };
   const calls: ProviderCall[] = [];
   const start = (worker: number) =>
     startMarketServer(
       async (request) => {
         calls.push({ worker, atMs: Date.now(), symbols: request.symbols });
-        await new Promise((resolve) => setTimeout(resolve, latencyMs));
+        await new Promise((resolve) => setTimeout(resolve, latency.latencyMs));
         return answerTo(request);
       },
       () => onAnswered?.(worker),
     );
   const servers = await Promise.all(Array.from({ length: workers }, (_, worker) => start(worker)));
-  return {
-    baseUrls: servers.map(({ baseUrl }) => baseUrl),
+  return Object.assign(latency, {
+    ports: servers.map(({ baseUrl }) => Number(new URL(baseUrl).port)),
     calls,
     async [Symbol.asyncDispose]() {
       await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
     },
-  };
+  });
 }
 
 function answerTo({ url, symbols }: SeenRequest): Answer {
