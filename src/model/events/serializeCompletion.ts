@@ -36,10 +36,10 @@ interface Entry {
  *
  * const event = rejectedRequest('market-index-data', new RequestError('request_malformed', 'request: no list'), 'request-1');
  * const symbols = ['^GSPC', '^NDX', '^DJI'].map((symbol) => ({ symbol, price: '6765.8800' }));
- * const texts = serializeCompletion({ ...event, symbols }, { maxBytes: 320 });
- * for (const text of texts) console.log(text.slice(text.indexOf('"part"')));
- * // "part":1,"parts":2,"symbols":[{"symbol":"^GSPC"},{"symbol":"^NDX"}],"failed":[],"skipped":[]}
- * // "part":2,"parts":2,"symbols":[{"symbol":"^DJI"}],"failed":[],"skipped":[]}
+ * const texts = serializeCompletion({ ...event, symbols }, { maxBytes: 345 });
+ * for (const text of texts) console.log(text.match(/"symbol":"[^"]+|"parts?":[0-9]/g)?.join(' '));
+ * // "symbol":"^GSPC "symbol":"^NDX "part":1 "parts":2
+ * // "symbol":"^DJI "part":2 "parts":2
  * ```
  */
 export function serializeCompletion(
