@@ -1,6 +1,6 @@
 import { requestFor, topics } from '../support/workers/requests.ts';
 import { groupId, type WorkerBench } from '../support/workers/workerBench.ts';
-import { within } from './killRun.ts';
+import { within } from '../support/within.ts';
 
 const patienceMs = 60_000;
 

@@ -5,8 +5,9 @@ import { crashPoints } from '../support/workers/crashPoints.ts';
 import { figuresOf, findProblems } from '../support/workers/findProblems.ts';
 import { lanes, malformedFor, requestFor } from '../support/workers/requests.ts';
 import { requireBench } from '../support/workers/requireBench.ts';
+import { settle } from '../support/workers/settle.ts';
 import { stopAndGoOn } from './fencing.ts';
-import { KillRun, settle } from './killRun.ts';
+import { KillRun } from './killRun.ts';
 
 const kills = Number(process.env['KILLS'] ?? 200);
 /** How often a worker is stopped and goes on. */
@@ -17,7 +18,7 @@ const seed = Number(process.env['KILL_SEED'] ?? Date.now() % 1_000_000);
 const fenced: ReadonlySet<unknown> = new Set([47, 90]);
 
 const program = await compileWorkers();
-const bench = await requireBench({ workers: 3, program: program.smallBatches });
+const bench = await requireBench({ workers: 3, program: program.main, words: ['work', '--port', '0'] });
 afterAll(async () => {
   await bench?.[Symbol.asyncDispose]();
   await program[Symbol.asyncDispose]();

@@ -1,7 +1,8 @@
 import { crashPoints, type CrashPoint } from '../support/workers/crashPoints.ts';
-import { isAllAnswered } from '../support/workers/findProblems.ts';
 import { anyRequest, requestFor } from '../support/workers/requests.ts';
+import { settle } from '../support/workers/settle.ts';
 import type { BenchWorker, WorkerBench } from '../support/workers/workerBench.ts';
+import { pause, within } from '../support/within.ts';
 
 export interface KillRunOptions {
   /** How many workers are to be killed, each named moment once at least. */
@@ -13,8 +14,6 @@ export interface KillRunOptions {
 const mostOpen = 30;
 /** How long the wire is watched for a named moment before a worker is killed all the same. */
 const patienceMs = 8_000;
-/** After the last kill, how long until all is answered. */
-const settleMs = 120_000;
 
 /** Kills workers at named and at random moments while requests come, and starts them again; then lets them finish. */
 export class KillRun {
@@ -90,34 +89,4 @@ export class KillRun {
       Array.from({ length: Math.max(0, count) }, () => anyRequest(this.#bench.nextNumber(), random)),
     );
   }
-}
-
-/** Lets the workers answer all that is open, and stop; then all is read that they have answered. */
-export async function settle(bench: WorkerBench): Promise<void> {
-  await within(
-    settleMs,
-    bench.answers.until(() => isAllAnswered(bench)),
-  );
-  for (const { process } of bench.workers) {
-    if (!process.isRunning) continue;
-    const end = await within(20_000, process.stop());
-    if (end?.code !== 0) process.surprises.push(`worker ${process.number} did not stop in order:\n${process.log}`);
-    await process.kill();
-  }
-  await bench.answers.toTheEnd();
-}
-
-/** What the promise resolves with, or undefined when that takes longer. */
-export async function within<Result>(ms: number, promise: Promise<Result>): Promise<Result | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), ms)));
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
