@@ -56,7 +56,7 @@ const checks = {
 /** Checks the options of the pipeline `owner` and fills in the defaults. */
 export function definePipeline(owner: string): <I, T>(options: PipelineOptions<I, T>) => ResolvedPipeline<I, T> {
   const resolve = defineOptions<PipelineOptions<unknown, unknown>>(owner)(checks);
-  return (options) => {
+  return <I, T>(options: PipelineOptions<I, T>): ResolvedPipeline<I, T> => {
     const { fetcher, sink, observe = identity } = options;
     const resolved = resolve(options as PipelineOptions<unknown, unknown>);
     const { maxAgeMs, progress } = resolved;
