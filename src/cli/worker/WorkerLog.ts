@@ -82,6 +82,10 @@ export class WorkerLog implements WorkerObserver {
         const left = open === 0 ? '' : `, ${plural(open, 'request')} left to its next owner`;
         return `partition ${place.topic}-${place.partition}: lost${left}`;
       }
+      case 'partition-waiting': {
+        const { place, delayMs, error } = event;
+        return `partition ${place.topic}-${place.partition}: waiting for Kafka, again in ${duration(delayMs)}: ${sentence(error)}`;
+      }
       case 'interrupted':
         return `kafka: the group is lost, joining again: ${sentence(event.error)}`;
       case 'request-accepted': {
@@ -98,8 +102,10 @@ export class WorkerLog implements WorkerObserver {
       }
       case 'dead-lettered':
         return `request ${event.key}: dead letter: ${event.error.code}: ${sentence(event.error)}`;
-      case 'part-done':
-        return `request ${event.key}: batch ${event.batch + 1} done here, for the worker that has the request`;
+      case 'part-done': {
+        const outcome = event.error === undefined ? 'done here' : `given up here: ${sentence(event.error)}`;
+        return `request ${event.key}: batch ${event.batch + 1} ${outcome}`;
+      }
       default:
         return undefined;
     }

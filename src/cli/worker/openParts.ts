@@ -1,12 +1,13 @@
 import { Subject } from 'rxjs';
 import type { ProgressEvent, Publisher, RecordSink, RunEvent } from '../../index.ts';
-import { kafkaSink, recordPublisher, type KafkaConnectionOptions } from '../../kafka/index.ts';
+import { kafkaSink, recordPublisher, type KafkaConnectionOptions, type WorkerObserver } from '../../kafka/index.ts';
 import type { Database } from '../../postgres/index.ts';
 import { openDatabase } from '../jobs/openDatabase.ts';
 import { DatabaseWatch } from './DatabaseWatch.ts';
 import { openPipelines } from './openPipelines.ts';
 import type { OpenPipeline } from './pipelines.ts';
 import type { WorkerLog } from './WorkerLog.ts';
+import { WorkerMetrics } from './WorkerMetrics.ts';
 import type { WorkOptions } from './workOptions.ts';
 
 /** Most connections to the database for requests; as many more as a pool has by default count credits. */
@@ -20,6 +21,9 @@ export interface WorkerParts extends AsyncDisposable {
   readonly database: Database | undefined;
   readonly databaseWatch: DatabaseWatch;
   readonly pipelines: readonly OpenPipeline[];
+  readonly metrics: WorkerMetrics;
+  /** Sees what becomes of partitions and requests. */
+  readonly observer: WorkerObserver;
   /** Everything that happens in the pipelines. */
   readonly events: Subject<RunEvent>;
   /** Topics that are not there, and that nothing is published to. */
@@ -43,8 +47,17 @@ export function openParts(options: WorkOptions, log: WorkerLog, handBack: AbortS
     const publisher = recordPublisher<ProgressEvent>({ sink, topic });
     return { publish: async (event) => (absentTopics.has(topic) ? undefined : publisher.publish(event)) };
   };
-  const opened = openPipelines({ pipelines: read, database, counts, databaseWatch, progressTo, events, log, handBack });
+  const metrics = new WorkerMetrics();
+  const surroundings = { database, counts, databaseWatch, metrics, progressTo, events, log, handBack };
+  const opened = openPipelines({ pipelines: read, ...surroundings });
   const { pipelines } = opened;
+  const counted = metrics.requestsOf(pipelines, () => databaseWatch.isAway);
+  const observer: WorkerObserver = {
+    next: (event) => {
+      log.next(event);
+      counted.next(event);
+    },
+  };
   const dispose = async (): Promise<void> => {
     await sink.close();
     // It gives back to the database what it had booked.
@@ -52,7 +65,7 @@ export function openParts(options: WorkOptions, log: WorkerLog, handBack: AbortS
     await Promise.all([database?.close(), counts?.close()]);
   };
   return {
-    ...{ connection, sink, database, databaseWatch, pipelines, events, absentTopics },
+    ...{ connection, sink, database, databaseWatch, pipelines, metrics, observer, events, absentTopics },
     [Symbol.asyncDispose]: dispose,
   };
 }

@@ -6,6 +6,7 @@ import { SharedLimiters } from '../jobs/SharedLimiters.ts';
 import type { DatabaseWatch } from './DatabaseWatch.ts';
 import { lanes, type OpenPipeline, type ReadPipeline } from './pipelines.ts';
 import type { WorkerLog } from './WorkerLog.ts';
+import type { WorkerMetrics } from './WorkerMetrics.ts';
 
 /**
  * A provider that is down is waited for, however long that takes, and does nothing to the requests that wait; before that, an
@@ -20,6 +21,7 @@ export interface OpenPipelinesOptions {
   /** Where credits are counted. */
   readonly counts: Database | undefined;
   readonly databaseWatch: DatabaseWatch;
+  readonly metrics: WorkerMetrics;
   readonly progressTo: (topic: string) => Publisher<ProgressEvent>;
   /** Sees everything that happens in the pipelines. */
   readonly events: Pick<Observer<RunEvent>, 'next'>;

@@ -44,6 +44,7 @@ import {
   type ProviderName,
 } from '../jobs/fetchers.ts';
 import type { DatabaseWaiter } from './DatabaseWatch.ts';
+import type { WorkerMetrics } from './WorkerMetrics.ts';
 
 /** Whose share of the credits a pipeline uses. */
 export const lanes: Readonly<Record<PipelineName, string>> = {
@@ -62,6 +63,7 @@ export interface PipelineSurroundings {
   /** Where credits are counted: a pool that nothing else waits for. */
   readonly counts: Database | undefined;
   readonly sharing: FetcherSharing;
+  readonly metrics: WorkerMetrics;
   readonly events: RunObserver;
   /** Makes what events of single batches are published with. */
   readonly progressTo: (topic: string) => Publisher<ProgressEvent> | undefined;
@@ -120,28 +122,29 @@ function definePipeline<R extends Request<I>, I, T, C extends CompletionEvent>(
       providers,
       open: (surroundings) => {
         const { fetcher } = openFetcher(surroundings.counts, surroundings.sharing);
-        return { pipeline, ...openPipeline(parts, fetcher, lanes[pipeline], surroundings) };
+        return { pipeline, ...openPipeline(pipeline, parts, fetcher, surroundings) };
       },
     };
   };
 }
 
 function openPipeline<R extends Request<I>, I, T, C extends CompletionEvent>(
+  pipeline: PipelineName,
   { operator, sink: openSink, topic, answers }: Parts<R, I, T, C>,
   fetcher: Fetcher<I, T>,
-  lane: string,
-  { database, events, progressTo, waiter: { onAway, onBack }, handBack }: PipelineSurroundings,
+  { database, metrics, events, progressTo, waiter: { onAway, onBack }, handBack }: PipelineSurroundings,
 ): Omit<OpenPipeline, 'pipeline'> {
   const sink: Sink<I, T> =
     database === undefined
       ? memorySink<I, T>()
       : patientSink({ sink: openSink({ database }), onWait: onAway, onBack, signal: handBack });
-  const requestTopic = topic({ ledger: sink.ledger, lane });
+  const requestTopic = topic({ ledger: sink.ledger, lane: lanes[pipeline] });
+  const observe = metrics.batchesOf<I, T>(pipeline);
   const progress = progressTo(progressTopicOf(requestTopic));
   return {
     topic: requestTopic,
     health: () => fetcher.health?.() ?? [],
-    answers: answers(operator({ fetcher, sink, events, progress, requestConcurrency })),
+    answers: answers(operator({ fetcher, sink, events, progress, observe, requestConcurrency })),
   };
 }
 

@@ -81,7 +81,7 @@ function waitingFor(what: string, { stop, say }: Worker): UntilThereOptions {
 /** From joining the group to leaving it. */
 async function workAsMember(worker: Worker): Promise<void> {
   const { options, parts, log, drain, stop } = worker;
-  const { sink, pipelines, events, connection } = parts;
+  const { sink, pipelines, events: progress, observer: events, connection } = parts;
   const { groupId, sessionTimeoutMs } = options.kafka;
   const topics = pipelines.flatMap(({ topic: { topic, workTopic } }) =>
     workTopic === undefined ? [topic] : [topic, workTopic],
@@ -94,7 +94,7 @@ async function workAsMember(worker: Worker): Promise<void> {
   drain.handBack.addEventListener('abort', leave, { once: true });
   try {
     const standsStill = (): boolean => isStandingStill(parts);
-    await answerRequests({ source, sink, groupId, pipelines, progress: events, standsStill, log, events: log, stop });
+    await answerRequests({ source, sink, groupId, pipelines, progress, standsStill, log, events, stop });
   } finally {
     drain.handBack.removeEventListener('abort', leave);
     await source.stop();
@@ -120,6 +120,6 @@ function pagesOf(worker: Worker): ReturnType<typeof workerPages> {
     // Asks for nothing but an answer.
     database: database && new Probe({ ask: () => checkTables(database, { tables: [], ownTables: false }) }),
     providers: pipelines,
-    metrics: { contentType: 'text/plain', text: () => Promise.resolve('') },
+    metrics: parts.metrics,
   });
 }
