@@ -276,6 +276,28 @@ describe('a patient sink', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('tries again when a silent call has failed in the end, and lets those that came meanwhile try before', async () => {
+    vi.useFakeTimers();
+    const stored = memorySink<string, number>();
+    const silent = deferred<never>();
+    let tries = 0;
+    const freezing: Sink<string, number> = {
+      ...stored,
+      write: (batch, call) => (++tries === 1 ? silent.promise : stored.write(batch, call)),
+    };
+    const patient = patientSink({ sink: freezing });
+    const first = patient.write(write, never());
+    await vi.advanceTimersByTimeAsync(minuteMs);
+    expect([tries, patient.isWaiting()]).toEqual([1, true]);
+    const second = patient.write({ ...write, index: 1 }, never());
+    await vi.advanceTimersByTimeAsync(0);
+    expect((await second).inserted).toBe(1);
+    silent.reject(away());
+    await vi.advanceTimersByTimeAsync(5000);
+    expect((await first).unchanged).toBe(1);
+    expect([tries, patient.isWaiting()]).toEqual([3, false]);
+  });
+
   it('lists every batch once, in order, however often the reading breaks off', async () => {
     vi.useFakeTimers();
     const stored = memorySink<string, number>();
