@@ -96,9 +96,9 @@ export class Reading {
     const { source, window, progressDeadlineMs, splitAbove } = this.#settings;
     const topic = this.#requestTopics.get(place.topic);
     const workTopic = this.#workTopics.get(place.topic);
-    // From within `onAssigned`: no record comes before the partition is owned.
-    if (this.#isEnding || workTopic === undefined) source.pause([place]);
     if (this.#isEnding) return undefined;
+    // From within `onAssigned`: no record comes before the partition is owned.
+    if (workTopic === undefined) source.pause([place]);
     const context = this.#contextOf(epoch, place);
     if (topic !== undefined) return new RequestPartition({ ...context, topic, window, progressDeadlineMs, splitAbove });
     return workTopic && new WorkPartition(workTopic, context);

@@ -8,6 +8,7 @@ import { deadLetterRecord } from '../../records/deadLetterRecord.ts';
 import { ledgerKeyOf } from '../../records/ledgerKeyOf.ts';
 import { acceptRequest, type AcceptedRequest } from './acceptRequest.ts';
 import { Attempt, type Answer } from './Attempt.ts';
+import { failedRequest } from './failedRequest.ts';
 import type { PartitionContext } from '../partitionHandler.ts';
 import { Backoff, mayPass, pause } from './retry.ts';
 import type { AnyRequestTopic } from '../requestTopic.ts';
@@ -152,9 +153,13 @@ export class OpenRequest {
 
   /** Puts the record to the dead letters, and tells the client. */
   async #reject(error: PipelineError, request?: Request<unknown>): Promise<void> {
-    const { pipeline } = this.#context.topic;
     const shown = fitToShow(error);
-    await this.#announce(rejectedRequest(pipeline, shown, request?.requestId ?? this.#key), shown);
+    const stage = this.#attempt === undefined ? 'validate' : 'fetch';
+    const completion =
+      request === undefined
+        ? rejectedRequest(this.#context.topic.pipeline, shown, this.#key)
+        : failedRequest(request, shown, { key: this.#key, stage });
+    await this.#announce(completion, shown);
   }
 
   async #announce(completion: CompletionEvent, deadLetter: PipelineError | undefined): Promise<void> {

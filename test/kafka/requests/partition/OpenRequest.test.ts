@@ -375,6 +375,15 @@ describe('a request that makes no progress', () => {
     worker.stop();
   });
 
+  it('is announced by a pipeline that only knows that it was canceled', async () => {
+    const { broker, worker } = await open();
+    await vi.advanceTimersByTimeAsync(progressDeadlineMs + 1_000);
+    const [first] = worker.deliveries;
+    await first!.ack({ ...completionOf(first!), skipped: [{ symbol: 'AAPL', reason: 'canceled' }] });
+    expect([completions(broker).length, deadLetters(broker).length]).toEqual([1, 1]);
+    worker.stop();
+  });
+
   it('is not tried again when its pipeline breaks by being told to end', async () => {
     const { broker, worker } = await open();
     await vi.advanceTimersByTimeAsync(progressDeadlineMs + 1_000);

@@ -30,8 +30,13 @@ describe('a partition that is assigned', () => {
     await send(broker, [message('AAPL')]);
     let isAway = true;
     const sink = faultySink(broker.sink(), { own: () => (isAway ? 'before' : undefined) });
-    const worker = new Worker(broker, { topics: [requestTopic()], sink });
+    const { source, tell } = rejoining(broker);
+    const worker = new Worker(broker, { topics: [requestTopic()], sink, source });
+    const read = vi.fn();
+    tell((handlers) => vi.spyOn(handlers, 'onRecord').mockImplementation(read));
     await vi.advanceTimersByTimeAsync(60_000);
+    expect(read).not.toHaveBeenCalled();
+    vi.restoreAllMocks();
     expect(worker.deliveries).toEqual([]);
     const delays = worker.told('partition-waiting').map(({ delayMs }) => delayMs);
     expect(delays.slice(0, 7)).toEqual([250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]);
