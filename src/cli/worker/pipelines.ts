@@ -138,7 +138,9 @@ function openPipeline<R extends Request<I>, I, T, C extends CompletionEvent>(
     database === undefined
       ? memorySink<I, T>()
       : patientSink({ sink: openSink({ database }), onWait: onAway, onBack, signal: handBack });
-  const requestTopic = topic({ ledger: sink.ledger, lane: lanes[pipeline] });
+  // Other workers would do parts of a request where its owner never sees them.
+  const unshared = database === undefined ? { workTopic: null } : {};
+  const requestTopic = topic({ ledger: sink.ledger, lane: lanes[pipeline], ...unshared });
   const observe = metrics.batchesOf<I, T>(pipeline);
   const progress = progressTo(progressTopicOf(requestTopic));
   return {
