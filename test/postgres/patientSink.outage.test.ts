@@ -126,6 +126,7 @@ describe('a patient sink on PostgreSQL', () => {
       ),
     );
     await time.until(failed.promise);
+    const fetchedAtMs = performance.now();
     await time.pass(3 * minuteMs);
     expect(patient.isWaiting()).toBe(true);
     recover();
@@ -134,7 +135,8 @@ describe('a patient sink on PostgreSQL', () => {
     expect(patient.isWaiting()).toBe(false);
     const [row] = await time.until(rowsOf(database));
     expect(row?.age).toBeGreaterThan(179);
-    expect(row?.age).toBeLessThan(240);
+    // The server's clock is not ours: its few seconds of work come on top.
+    expect(row?.age).toBeLessThan((performance.now() - fetchedAtMs) / 1000 + 60);
     expect(await time.until(ledgerRows(database))).toEqual(storedOnce);
   });
 
@@ -165,10 +167,10 @@ describe('a patient sink on PostgreSQL', () => {
     await time.pass(minuteMs);
     const afterMinute = opened.proxy.connections;
     expect(afterMinute - before).toBeLessThan(300);
-    await time.pass(3 * minuteMs);
-    // One call tries at a time: with its own retries, less than one connection a second.
-    expect(opened.proxy.connections - afterMinute).toBeGreaterThan(30);
-    expect(opened.proxy.connections - afterMinute).toBeLessThan(600);
+    await time.pass(minuteMs);
+    // One call tries at a time: with its own retries and those of the driver, a few connections a second.
+    expect(opened.proxy.connections - afterMinute).toBeGreaterThan(5);
+    expect(opened.proxy.connections - afterMinute).toBeLessThan(200);
     opened.recover();
     expect(await time.until(calls)).toHaveLength(100);
   });
@@ -195,7 +197,7 @@ describe('a patient sink on PostgreSQL', () => {
     // A call of the ledger that is under way knows of no signal.
     await time.pass(minuteMs);
     const { connections } = opened.proxy;
-    await time.pass(3 * minuteMs);
+    await time.pass(minuteMs);
     expect(opened.proxy.connections).toBe(connections);
   });
 
