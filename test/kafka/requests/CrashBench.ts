@@ -90,7 +90,7 @@ export class CrashBench {
     this.#faults = [];
     this.#isDatabaseAway = false;
     this.#start();
-    for (let round = 0; round < 400 && completions(this.#broker).length < this.#sent.length; round++) {
+    for (let round = 0; round < 400 && this.#broker.records('OUT').length < this.#sent.length; round++) {
       await this.#wait(250);
     }
     for (const process of this.#processes) this.#kill(process);
@@ -211,6 +211,7 @@ export class CrashBench {
   }
 
   async #doBatch({ id, inputs, batchSize: size, signal }: Delivery<unknown, Asset>, index: number): Promise<void> {
+    if (signal.aborted) return;
     const batch = inputs.slice(index * size, (index + 1) * size);
     const twice = batch.filter((input) => this.#sink.rows.has(JSON.stringify(input)));
     this.#fetchedTwice.push(...twice.map(({ symbol }) => symbol));
