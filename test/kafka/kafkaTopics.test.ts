@@ -31,7 +31,7 @@ describe.skipIf(broker === undefined)('the topics of Kafka', () => {
       expect(await topics.describe(names)).toEqual(new Map([[there, 2], [one, 3], [other, 1]])); // prettier-ignore
     }
     expect(await first.create(wanted)).toEqual([]);
-  });
+  }, 30_000);
 
   it('end before a transaction that is open', async () => {
     await using kafka = track(await openKafka(brokers));
@@ -50,7 +50,7 @@ describe.skipIf(broker === undefined)('the topics of Kafka', () => {
     ]);
     await open.abort();
     await producer.disconnect();
-  });
+  }, 30_000);
 
   it('say what is wrong, with the name of the topic', async () => {
     await using topics = track(kafkaTopics({ brokers }), close);
@@ -62,7 +62,7 @@ describe.skipIf(broker === undefined)('the topics of Kafka', () => {
     await expect(wrong).rejects.toMatchObject({ code: 'broker_error', retryable: false });
     await expect(wrong).rejects.toThrow(/creating the topic no name: INVALID_TOPIC_EXCEPTION/);
     expect(await topics.describe(['missing'])).toEqual(new Map());
-  });
+  }, 30_000);
 
   it('that are missing fail a publisher at once, and nobody else', async () => {
     await using kafka = track(await openKafka(brokers));
@@ -86,7 +86,7 @@ describe.skipIf(broker === undefined)('the topics of Kafka', () => {
     await kafka.admin.createTopics({ waitForLeaders: true, topics: [{ topic: `missing-${topic}` }] });
     await missing.publish(progress);
     expect(await kafka.records(`missing-${topic}`)).toHaveLength(1);
-  });
+  }, 30_000);
 
   it('begin with their end for a group that starts with the latest, and only at its first start', async () => {
     await using kafka = track(await openKafka(brokers));
@@ -100,7 +100,7 @@ describe.skipIf(broker === undefined)('the topics of Kafka', () => {
     expect(second.committed.offset).toBe(2n);
     await using earliest = track(kafka.sink(), close);
     expect((await earliest.own(topic, 0, `other-${topic}`)).committed.offset).toBe(0n);
-  });
+  }, 30_000);
 });
 
 describe('the topics of a broker that does not answer', () => {

@@ -52,7 +52,8 @@ export class TopicAdmin implements RecordTopics {
 
   async #createOne(admin: Admin, { topic, partitions }: TopicSize): Promise<boolean> {
     try {
-      return await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true });
+      // It is waited for below: kafkajs would reject when the broker that it asks has not heard of the topic yet.
+      return await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: false });
     } catch (error) {
       // An error of kafkajs for several topics, whose class Node.js cannot import by its name.
       const [reason = error] = (error as { readonly errors?: readonly unknown[] }).errors ?? [];

@@ -25,6 +25,7 @@ describe('redactor', () => {
     {
       TWELVE_DATA_API_KEY: 'key"with/signs',
       RAPIDAPI_KEY: 'short',
+      KAFKA_SASL_PASSWORD: 'broker-password',
       DATABASE_URL: 'postgres://user:p%40ssword@host/db',
       DATABASE_USER: 'fintrack',
       DATABASE_PASSWORD: 'fintrack',
@@ -36,6 +37,7 @@ describe('redactor', () => {
     ['key key"with/signs', 'key [hidden]'],
     ['?apikey=key%22with%2Fsigns&', '?apikey=[hidden]&'],
     ['{"message":"key\\"with/signs"}', '{"message":"[hidden]"}'],
+    ['refused broker-password', 'refused [hidden]'],
     ['connect postgres://user:p%40ssword@host/db', 'connect [hidden]'],
     ['host postgres://x:other-one@elsewhere', 'host postgres://x[hidden]elsewhere'],
   ])('takes the secret out of %s', (text, safe) => {
