@@ -3,6 +3,7 @@ import { fromRequests } from '../../../src/kafka/requests/fromRequests.ts';
 import { historicalMarketDataTopic } from '../../../src/kafka/requests/requestTopics.ts';
 import { memoryBroker } from '../../../src/memory/memoryBroker.ts';
 import { BrokerError, OptionsError } from '../../../src/model/errors.ts';
+import { deferred } from '../../support/deferred.ts';
 import {
   committed,
   completionOf,
@@ -222,6 +223,22 @@ describe('the end of fromRequests', () => {
   it('completes at once when it is to stop before it starts', () => {
     const broker = openBroker();
     const worker = new Worker(broker, { topics: [requestTopic()], stop: AbortSignal.abort() });
+    expect(worker.ended).toBe('completed');
+  });
+
+  it('completes when it is to stop while the group is being joined', async () => {
+    const broker = openBroker();
+    const source = broker.source({ groupId, topics: ['IN'] });
+    const joining = deferred();
+    vi.spyOn(source, 'run').mockReturnValue(joining.promise);
+    vi.spyOn(source, 'stop').mockImplementation(async () => {
+      joining.reject(new BrokerError('broker_error', 'the source was stopped'));
+      await settle();
+    });
+    const worker = new Worker(broker, { topics: [requestTopic()], source });
+    worker.stopping.abort();
+    await settle();
+    await settle();
     expect(worker.ended).toBe('completed');
   });
 
