@@ -96,7 +96,18 @@ export function marketDataTopic(options: RequestTopicOptions<Asset> = {}): Reque
   };
 }
 
-/** The topic of index requests: MARKET_INDEX_DATA_UPDATE_REQUEST, answered on MARKET_INDEX_DATA_UPDATE_COMPLETE. */
+/**
+ * The topic of index requests: MARKET_INDEX_DATA_UPDATE_REQUEST, answered on MARKET_INDEX_DATA_UPDATE_COMPLETE.
+ *
+ * @example
+ * ```ts
+ * import { marketIndexDataTopic } from 'fintrack-pipelines/kafka';
+ *
+ * const { lane, parse } = marketIndexDataTopic();
+ * console.log(lane, parse('{"symbols":["^GSPC"]}').inputs);
+ * // index [ { symbol: '^GSPC' } ]
+ * ```
+ */
 export function marketIndexDataTopic(
   options: RequestTopicOptions<MarketIndex> = {},
 ): RequestTopic<MarketIndexDataRequest, MarketIndex> {
@@ -113,7 +124,18 @@ export function marketIndexDataTopic(
   };
 }
 
-/** The topic of historical requests: HISTORICAL_MARKET_DATA_REQUEST, answered on HISTORICAL_MARKET_DATA_COMPLETE. */
+/**
+ * The topic of historical requests: HISTORICAL_MARKET_DATA_REQUEST, answered on HISTORICAL_MARKET_DATA_COMPLETE.
+ *
+ * @example
+ * ```ts
+ * import { historicalMarketDataTopic } from 'fintrack-pipelines/kafka';
+ *
+ * const { lane, batchSize, workTopic } = historicalMarketDataTopic({ workTopic: null });
+ * console.log(lane, batchSize, workTopic);
+ * // historical 50 undefined
+ * ```
+ */
 export function historicalMarketDataTopic(
   options: RequestTopicOptions<MonthlyRange> = {},
 ): RequestTopic<HistoricalMarketDataRequest, MonthlyRange> {
