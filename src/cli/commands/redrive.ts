@@ -7,9 +7,9 @@ const help = `Sends dead letters again to the topic they came from.
 
 Usage: fintrack-pipelines redrive TOPIC-dlt [options]
 
-It begins where the last redrive came to, and ends with what is there now: what becomes a dead letter meanwhile is for the
-next one. Each record goes in one transaction with that place, so that a crash neither loses nor doubles any, and becomes a
-new request. Its key, value, headers and partition are as they were. How far it came is kept for the group
+It begins where the last redrive came to, and ends with what is there now: what becomes a dead letter meanwhile is for
+the next one. Each record goes in one transaction with that place, so that a crash neither loses nor doubles any, and
+becomes a new request. Its key, value, headers and partition are as they were. How far it came is kept for the group
 <group>-redrive.
 
 Options:
