@@ -45,7 +45,15 @@ async function demoWith(
     (text) => text,
   );
   const work = (signal: AbortSignal) =>
-    createDemo(startServer).run({ positionals: [], options, environment: {}, cwd: '/', writer, signal, exit: () => {} });
+    createDemo(startServer).run({
+      positionals: [],
+      options,
+      environment: {},
+      cwd: '/',
+      writer,
+      signal,
+      exit: () => {},
+    });
   const [outcome] = await Promise.allSettled([withStopSignals({ signals, exit: () => {} }, () => {}, work)]);
   return { outcome, stdout, stderr };
 }

@@ -69,6 +69,7 @@ describe.skipIf(broker === undefined)('redrive', () => {
       });
       expect(accepted.stderr).toBe('fintrack-pipelines: redrive: there is no topic missing-dlt\n');
     },
+    30_000,
   );
 });
 

@@ -1,0 +1,102 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { monthlyFetchers, quoteFetchers } from '../../../src/cli/jobs/fetchers.ts';
+import { patientLimiter } from '../../../src/cli/jobs/patientLimiter.ts';
+import { SharedLimiters } from '../../../src/cli/jobs/SharedLimiters.ts';
+import { creditLimiter } from '../../../src/limits/creditLimiter.ts';
+import { PipelineError, SinkError } from '../../../src/model/errors.ts';
+import type { Limiter } from '../../../src/model/ports.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: Date.UTC(2026, 10, 24) });
+});
+
+describe('the limiters of a worker', () => {
+  const lanes = ['market', 'historical'];
+
+  it('are one for each key, whatever the pipelines, with a reserve for the higher lane', async () => {
+    const wrap = vi.fn((limiter: Limiter) => limiter);
+    await using limiters = new SharedLimiters({ lanesOf: () => lanes, wrap });
+    const sharing = { limiters, patience: {} };
+    const open = (key: string) => {
+      const variables = { TWELVE_DATA_API_KEY: key };
+      const quotes = quoteFetchers['twelve-data']?.(variables)(undefined, sharing).fetcher;
+      const months = monthlyFetchers['twelve-data']?.(variables)(undefined, sharing).fetcher;
+      return [quotes?.estimate?.([], { lane: 'market' }), months?.estimate?.([], { lane: 'historical' })];
+    };
+
+    expect(open('key').map((estimate) => estimate?.windows[0]?.credits)).toEqual([8, 6]);
+    expect(wrap).toHaveBeenCalledTimes(1);
+    open('another key');
+    expect(wrap).toHaveBeenCalledTimes(2);
+  });
+
+  it('are stopped together', async () => {
+    const stopped: string[] = [];
+    const stoppable = (name: string) => {
+      const limiter = creditLimiter({ credits: 1 });
+      vi.spyOn(limiter, 'stop').mockImplementation(() => Promise.resolve(void stopped.push(name)));
+      return limiter;
+    };
+    const limiters = new SharedLimiters({ lanesOf: () => [] });
+    for (const apiKey of ['a', 'b', 'a']) limiters.of({ provider: 'p', apiKey }, () => stoppable(apiKey));
+    await limiters[Symbol.asyncDispose]();
+
+    expect(stopped).toEqual(['a', 'b']);
+  });
+});
+
+describe('a patient limiter', () => {
+  const away = new SinkError('database_unavailable', 'no connection', { retryable: true });
+  const want = { credits: 1 };
+
+  /** Fails so often before it grants anything. */
+  const flaky = (failures: number, error: PipelineError = away): Limiter => ({
+    run: (_, task) =>
+      failures-- > 0 ? Promise.reject(error) : task({ credits: 1, release: () => undefined, report: () => undefined }),
+    forecast: () => new Date(0),
+  });
+
+  const follow = (limiter: Limiter, task: () => Promise<string>, signal = new AbortController().signal) => {
+    const events: string[] = [];
+    const patient = patientLimiter(limiter, {
+      onAway: ({ message }) => events.push(message),
+      onGrant: () => events.push('granted'),
+    });
+    const settled = patient.run(want, task, { signal }).catch((error: unknown) => error);
+    return { events, settled };
+  };
+
+  it('asks again until whoever counts the credits is back', async () => {
+    const { events, settled } = follow(flaky(20), () => Promise.resolve('done'));
+    await vi.advanceTimersByTimeAsync(100_000);
+
+    expect(await settled).toBe('done');
+    expect(events).toEqual([...Array.from({ length: 20 }, () => 'no connection'), 'granted']);
+  });
+
+  it('leaves to others what the call itself fails with, and makes no second call', async () => {
+    const task = vi.fn(() => Promise.reject(away));
+    const { settled } = follow(flaky(0), task);
+
+    expect(await settled).toBe(away);
+    expect(task).toHaveBeenCalledTimes(1);
+  });
+
+  it('passes on what does not mend itself', async () => {
+    const gone = new PipelineError('quota_exhausted', 'the quota is gone');
+    const { settled } = follow(flaky(1, gone), () => Promise.resolve('done'));
+
+    expect(await settled).toBe(gone);
+  });
+
+  it('ends at once when its call is aborted', async () => {
+    const controller = new AbortController();
+    const { settled } = follow(flaky(Infinity), () => Promise.resolve('done'), controller.signal);
+    await vi.advanceTimersByTimeAsync(1_000);
+    const reason = new PipelineError('canceled', 'stopped');
+    controller.abort(reason);
+
+    expect(await settled).toBe(reason);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
