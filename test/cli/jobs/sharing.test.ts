@@ -14,6 +14,7 @@ describe('the limiters of a worker', () => {
   const lanes = ['market', 'historical'];
 
   it('are one for each key, whatever the pipelines, with a reserve for the higher lane', async () => {
+    vi.useRealTimers();
     const wrap = vi.fn((limiter: Limiter) => limiter);
     await using limiters = new SharedLimiters({ lanesOf: () => lanes, wrap });
     const sharing = { limiters, patience: {} };
