@@ -117,6 +117,18 @@ describe('a redrive', () => {
     expect(values(used)).toEqual(['a', 'b']);
   });
 
+  it('leaves for the next one what came after it had begun', async () => {
+    const used = broker();
+    await used.sink().send([letter('a')]);
+    const openSource: RedriveOptions['openSource'] = (groupId, topic) => {
+      void used.sink().send([letter('late')]);
+      return used.source({ groupId, topics: [topic] });
+    };
+    expect(await redrive(optionsFor(used, { openSource }))).toMatchObject({ sent: 1 });
+    expect(await redrive(optionsFor(used))).toMatchObject({ sent: 1 });
+    expect(values(used)).toEqual(['a', 'late']);
+  });
+
   it('ends early when it is told to, and the next one goes on', async () => {
     const used = broker();
     await used.sink().send(numbers(1_000).map((value) => letter(value)));
