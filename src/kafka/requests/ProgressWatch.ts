@@ -26,8 +26,8 @@ interface Clock {
   readonly watched: Watched;
   /** How long it could have gone on, and did not. */
   idleMs: number;
-  /** Until when it waits for credits, in epoch milliseconds. */
-  waitsUntil: number;
+  /** Until when each of its batches waits for credits, in epoch milliseconds. */
+  readonly waits: Map<number, number>;
   /** Whether it was heard of: what was not may still wait for its turn. */
   isAtWork: boolean;
 }
@@ -53,7 +53,7 @@ export class ProgressWatch {
   watch(watched: Watched): () => void {
     if (this.#options.progress === undefined) return () => undefined;
     this.#subscription ??= this.#options.progress.subscribe((event) => this.#hear(event));
-    const clock = { watched, idleMs: 0, waitsUntil: 0, isAtWork: watched.onStuck === undefined };
+    const clock = { watched, idleMs: 0, waits: new Map<number, number>(), isAtWork: watched.onStuck === undefined };
     this.#clocks.add(clock);
     if (this.#timer === undefined) this.#start();
     return () => this.#forget(clock);
@@ -87,7 +87,8 @@ export class ProgressWatch {
       if (!concerns(event, clock.watched)) continue;
       clock.isAtWork = true;
       clock.idleMs = 0;
-      if (event.type === 'waiting') clock.waitsUntil = Math.max(clock.waitsUntil, event.until.getTime());
+      if (event.type === 'waiting') clock.waits.set(event.batch, event.until.getTime());
+      else if ('batch' in event) clock.waits.delete(event.batch);
     }
   }
 
@@ -97,7 +98,7 @@ export class ProgressWatch {
     const now = this.#options.now();
     const isBusy = [...this.#clocks].some(({ isAtWork }) => isAtWork);
     for (const clock of [...this.#clocks]) {
-      if (clock.watched.onStuck === undefined || clock.waitsUntil > now) continue;
+      if (clock.watched.onStuck === undefined || isWaiting(clock, now)) continue;
       // A pipeline takes a few deliveries at once: the others have done nothing wrong.
       if (!clock.isAtWork && isBusy) continue;
       clock.idleMs += passedMs;
@@ -113,6 +114,10 @@ export class ProgressWatch {
     this.#tickedAt = performance.now();
     return Math.min(this.#tickedAt - tickedAt, 2 * this.#tickMs);
   }
+}
+
+function isWaiting({ waits }: Clock, now: number): boolean {
+  return [...waits.values()].some((until) => until > now);
 }
 
 /** A call that got no answer is none. */

@@ -71,9 +71,24 @@ describe('ProgressWatch', () => {
     watch.watch({ request: 'a', onStuck });
     const until = new Date(Date.now() + 3_600_000);
     progress.next({ type: 'waiting', request: 'a', batch: 0, until, pending: 1 });
-    progress.next(called('a', 'ok'));
+    progress.next(called('a', 'ok', 1));
     pass(3_600);
     expect(onStuck).not.toHaveBeenCalled();
+    pass(11);
+    expect(onStuck).toHaveBeenCalledTimes(1);
+  });
+
+  it('goes on when a wait for credits was shorter than expected', () => {
+    const { watch, progress } = open();
+    const onStuck = vi.fn();
+    watch.watch({ request: 'a', onStuck });
+    const until = new Date(Date.now() + 3_600_000);
+    for (const batch of [0, 1]) progress.next({ type: 'waiting', request: 'a', batch, until, pending: 1 });
+    pass(60);
+    progress.next(called('a', 'ok', 0));
+    pass(60);
+    expect(onStuck).not.toHaveBeenCalled();
+    progress.next(called('a', 'ok', 1));
     pass(11);
     expect(onStuck).toHaveBeenCalledTimes(1);
   });
