@@ -8,6 +8,7 @@ import { Attempt, type Answer } from '../requests/partition/Attempt.ts';
 import { Backoff, mayPass, pause } from '../requests/partition/retry.ts';
 import type { PartitionContext } from '../requests/partitionHandler.ts';
 import type { AnyRequestTopic } from '../requests/requestTopic.ts';
+import { orAborted } from './orAborted.ts';
 import { nameOf, type Work } from './workRecord.ts';
 
 /** How long a pipeline that was told to end a part may take to answer. */
@@ -20,6 +21,8 @@ export interface OpenPartContext extends PartitionContext {
   readonly read: (record: SourceRecord) => Work<unknown>;
   /** Aborted when nothing more is to be handed out. */
   readonly leaving: AbortSignal;
+  /** Aborted when the partition is lost. */
+  readonly lost: AbortSignal;
   /** Runs a task once those of the same name that were given before have ended. */
   readonly inTurn: (name: string, task: () => Promise<void>) => Promise<void>;
 }
@@ -108,7 +111,7 @@ export class OpenPart {
   /** Why a part that was answered is not done: its batch is not in the ledger, and only that counts. */
   async #obstacleTo({ failed }: CompletionEvent, work: Work<unknown>): Promise<PipelineError | undefined> {
     try {
-      if (await this.#isStored(work)) return undefined;
+      if (await orAborted(this.#isStored(work), this.#context.lost)) return undefined;
     } catch (error) {
       return PipelineError.from(error);
     }
@@ -145,10 +148,12 @@ export class OpenPart {
 
   /** Tries until it succeeds, or the partition is left. */
   async #persist<Result>(key: string, task: () => Promise<Result>): Promise<Result> {
+    const { leaving } = this.#context;
     for (;;) {
-      this.#context.leaving.throwIfAborted();
+      leaving.throwIfAborted();
       try {
-        return await task();
+        // The ledger may wait for its database, for however long that takes.
+        return await orAborted(task(), leaving);
       } catch (error) {
         await this.#waitAfter(key, PipelineError.from(error));
       }

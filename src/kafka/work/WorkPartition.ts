@@ -23,6 +23,7 @@ export class WorkPartition implements PartitionHandler {
   readonly #partContext: OpenPartContext | undefined;
   readonly #offsets = new OpenOffsets();
   readonly #leaving = new AbortController();
+  readonly #lost = new AbortController();
   readonly #parts = new Set<OpenPart>();
   readonly #runs = new Set<Promise<void>>();
   /** The last task of each name. */
@@ -42,6 +43,7 @@ export class WorkPartition implements PartitionHandler {
       ledger,
       read: workReader(topic, context.maxMessageBytes),
       leaving: this.#leaving.signal,
+      lost: this.#lost.signal,
       inTurn: (name, task) => this.#inTurn(name, task),
     };
     this.#commitTogether = together(() => this.#commit());
@@ -74,6 +76,7 @@ export class WorkPartition implements PartitionHandler {
     const { topic, partition } = this.#context.place;
     const reason = new FencedError(`${topic}-${partition} is not this worker's any more`);
     this.#leaving.abort(reason);
+    this.#lost.abort(reason);
     for (const part of this.#parts) part.lose(reason);
     await Promise.all(this.#runs);
   }
@@ -96,7 +99,7 @@ export class WorkPartition implements PartitionHandler {
     const { place, epoch, source } = this.#context;
     for (const backoff = new Backoff(); ;) {
       const { offset } = this.#offsets.stateAfter();
-      if (offset === this.#committed || this.#closing !== undefined) return;
+      if (offset === this.#committed || this.#lost.signal.aborted) return;
       try {
         await source.commit({ ...place, offset: offset - 1n }, epoch);
         this.#committed = offset;

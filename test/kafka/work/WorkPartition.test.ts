@@ -362,6 +362,29 @@ describe('the partition', () => {
     expect(await bench.committed()).toBe(0);
   });
 
+  it.each(['drains before a part is handed out', 'is lost after one was answered'])(
+    'waits for no ledger that waits for its database when it %s',
+    async (when) => {
+      const answered = when.startsWith('drains') ? 0 : 1;
+      let questions = 0;
+      const never = new Promise<never>(() => undefined);
+      const bench = await open({
+        ledger: (ledger) => ({
+          ...ledger,
+          storedNumbers: (...of) => (questions++ < answered ? ledger.storedNumbers(...of) : never),
+        }),
+      });
+      await bench.share(1);
+      expect(bench.handedOut).toHaveLength(answered);
+      const answering = answered === 0 ? undefined : bench.answer(0);
+      await settle();
+      await (answered === 0 ? bench.handler.drain() : bench.handler.close());
+      // Nor does its pipeline, which is told.
+      await answering;
+      expect(await bench.committed()).toBe(0);
+    },
+  );
+
   it('gives everything up at once when it is lost', async () => {
     const bench = await open();
     await bench.share(8);
