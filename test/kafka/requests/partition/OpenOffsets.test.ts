@@ -43,6 +43,8 @@ describe('OpenOffsets', () => {
     offsets.takeOver(state(2n, 3n, 4n));
     offsets.take(2n);
     expect(offsets.stateAfter([2n])).toEqual(state(5n));
+    offsets.finish([2n]);
+    expect([3n, 4n, 5n].map((offset) => offsets.take(offset))).toEqual([false, false, true]);
   });
 
   it('measures from the oldest open record', () => {
