@@ -27,7 +27,7 @@ describe('the limiters of a worker', () => {
 
     expect(open('key').map((estimate) => estimate?.windows[0]?.credits)).toEqual([8, 6]);
     expect(wrap).toHaveBeenCalledTimes(1);
-    open('another key');
+    open('another-key');
     expect(wrap).toHaveBeenCalledTimes(2);
   });
 
