@@ -52,7 +52,7 @@ export const redrive: Command = {
 
 function report(topic: string, { partitions, sent, cut }: Redriven, limit: number | undefined): string[] {
   const original = topic.replace(/-dlt$/, '');
-  if (partitions === 0) return [`nothing to do: another redrive of ${topic} has all its partitions`];
+  if (partitions === 0 && sent === 0) return [`nothing to do: another redrive of ${topic} has all its partitions`];
   const again = `sent ${sent} ${sent === 1 ? 'record' : 'records'} of ${topic} to ${original} again`;
   return [
     sent === 0 ? `nothing to send again: all dead letters of ${topic} were sent before` : again,

@@ -54,6 +54,11 @@ export class RedrivePartition {
     this.#context = context;
   }
 
+  /** Whether somebody else has taken over. */
+  get isLost(): boolean {
+    return this.#isOver;
+  }
+
   get isDone(): boolean {
     if (this.#isOver) return true;
     const nothingLeft = this.#isRead && this.#queue.length === 0;
@@ -111,14 +116,12 @@ export class RedrivePartition {
   }
 
   #send(): void {
-    this.#sending ??= this.#sendAll().finally(() => {
-      this.#sending = undefined;
-      this.#context.onProgress();
-    });
+    this.#sending ??= this.#sendAll();
   }
 
   async #sendAll(): Promise<void> {
-    const { counts } = this.#context;
+    const { counts, onProgress } = this.#context;
+    await Promise.resolve(); // so that whoever looks sees that something is under way
     try {
       while (this.#queue.length > 0 && counts.left > 0 && !this.#isOver) {
         await this.#sendSome(this.#queue.splice(0, Math.min(maxAtOnce, counts.left)));
@@ -126,6 +129,8 @@ export class RedrivePartition {
     } catch (error) {
       this.#fail(PipelineError.from(error));
     }
+    this.#sending = undefined;
+    onProgress();
   }
 
   async #sendSome(records: readonly SourceRecord[]): Promise<void> {

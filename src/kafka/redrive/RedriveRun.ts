@@ -5,7 +5,7 @@ import { RedrivePartition, type RedriveCounts } from './RedrivePartition.ts';
 
 /** What a redrive has done. */
 export interface Redriven {
-  /** How many partitions it got. Less than there are when another redrive is under way. */
+  /** How many partitions it has done. Less than there are when another redrive is under way: the others are that one's. */
   readonly partitions: number;
   /** How many records it has sent again. */
   readonly sent: number;
@@ -27,7 +27,6 @@ export class RedriveRun {
   readonly #context: RedriveRunContext;
   readonly #counts: RedriveCounts;
   readonly #partitions = new Map<string, RedrivePartition>();
-  readonly #got = new Set<string>();
   readonly #closing: Promise<void>[] = [];
   #hasJoined = false;
   /** Ends the run; calls after the first do nothing. */
@@ -53,13 +52,14 @@ export class RedriveRun {
         onFatal: (error) => this.#end(error),
       });
       await Promise.all([joined, ended]);
+      const partitions = [...this.#partitions.values()].filter(({ isLost }) => !isLost).length;
+      const { sent, cut } = this.#counts;
+      return { partitions, sent, cut };
     } finally {
       await source.stop();
       this.#onRevoked(this.#context.ends);
       await Promise.all(this.#closing);
     }
-    const { sent, cut } = this.#counts;
-    return { partitions: this.#got.size, sent, cut };
   }
 
   /** Ends it after the transactions that are under way. */
@@ -80,7 +80,6 @@ export class RedriveRun {
         onFailed: (error: PipelineError) => this.#end(error),
       });
       this.#partitions.set(keyOf(place), partition);
-      this.#got.add(keyOf(place));
       void partition.start();
     }
     this.#look();

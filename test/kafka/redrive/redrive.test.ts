@@ -5,6 +5,8 @@ import { redrive, type RedriveOptions } from '../../../src/kafka/redrive/redrive
 import { memoryBroker, type MemoryBroker } from '../../../src/memory/memoryBroker.ts';
 import { PublishError, RequestError } from '../../../src/model/errors.ts';
 import type { Announcer, RecordSink, SinkRecord } from '../../../src/model/recordPorts.ts';
+import { deferred } from '../../support/deferred.ts';
+import { track } from '../../support/track.ts';
 import { header, headersOf, requestRecord } from '../records/records.ts';
 
 const error = new RequestError('timeout', 'no progress');
@@ -154,6 +156,49 @@ describe('a redrive', () => {
     const runs = await Promise.all([1, 2, 3].map(() => redrive(optionsFor(used))));
     expect(runs.reduce((sum, { sent }) => sum + sent, 0)).toBe(2_000);
     expect(values(used).toSorted()).toEqual(all.toSorted());
+  });
+
+  it('leaves a partition to whoever took it over', async () => {
+    const used = broker({ requests: 2 });
+    await used.sink().send([letter('a'), letter('b', { partition: 1 })]);
+    let owners = 0;
+    const sink = sinkWith(used, (announcer) => ({
+      announce: async (records, next) => {
+        if (owners++ === 0) await used.sink().own('REQUESTS-dlt', 0, 'workers-redrive');
+        await announcer.announce(records, next);
+      },
+    }));
+    expect(await redrive(optionsFor(used, { sink }))).toEqual({ partitions: 1, sent: 1, cut: 0 });
+    expect(await redrive(optionsFor(used))).toMatchObject({ sent: 1 });
+    expect(values(used).toSorted()).toEqual(['a', 'b']);
+  });
+
+  it('owns nothing that it lost while it was taking it over', async () => {
+    const used = broker({ requests: 2 });
+    const [owning, joined] = [deferred(), deferred()];
+    const owned: number[] = [];
+    const sink = used.sink();
+    const slow = sinkWith(used, (announcer) => announcer);
+    slow.own = async (topic, partition, group) => {
+      owning.resolve();
+      await joined.promise;
+      const announcer = await sink.own(topic, partition, group);
+      owned.push(partition);
+      const close = async (): Promise<void> => {
+        owned.splice(owned.indexOf(partition), 1);
+        await announcer.close();
+      };
+      return { committed: announcer.committed, announce: announcer.announce.bind(announcer), close };
+    };
+    const running = redrive(optionsFor(used, { sink: slow }));
+    await owning.promise;
+    await using other = track(used.source({ groupId: 'workers-redrive', topics: ['REQUESTS-dlt'] }), (each) =>
+      each.stop(),
+    );
+    await other.run({ onRecord: () => {}, onAssigned: () => {}, onRevoked: () => {}, onFatal: () => {} });
+    joined.resolve();
+    expect(await running).toEqual({ partitions: 1, sent: 0, cut: 0 });
+    expect(owned).toEqual([]);
   });
 
   it('neither loses nor doubles a record when it breaks at any point', async () => {
