@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Batch, WriteCounts } from '../model/batch.ts';
+import { isUnfinished, type Batch, type WriteCounts } from '../model/batch.ts';
 import { callback, defineOptions } from '../model/defineOptions.ts';
 import { RequestError } from '../model/errors.ts';
 import type { Outcome } from '../model/outcome.ts';
@@ -37,7 +37,7 @@ const resolveOptions = defineOptions<MemoryLedgerOptions>('memoryLedger')({
  *
  * The first acceptance of a key counts; the same key with another list or pipeline rejects with a `RequestError`,
  * `request_conflict`. `stored` answers inputs that were skipped as `pending`, because they were never tried; `batches`
- * answers them as skipped.
+ * answers them as skipped. A batch that was canceled is known to `stored` alone: to all others it is still to be done.
  *
  * @example
  * ```ts
@@ -59,8 +59,8 @@ export function memoryLedger<I, T>(options: MemoryLedgerOptions = {}): MemoryLed
 
   const numbersOf = (key: string, numbers?: readonly number[]): number[] => {
     const wanted = numbers && new Set(numbers);
-    const stored = [...(batches.get(key)?.keys() ?? [])];
-    return stored.filter((index) => wanted?.has(index) ?? true).sort((one, other) => one - other);
+    const finished = [...(batches.get(key) ?? [])].filter(([, batch]) => !isUnfinished(batch)).map(([index]) => index);
+    return finished.filter((index) => wanted?.has(index) ?? true).sort((one, other) => one - other);
   };
 
   async function* readAll(key: string, numbers?: readonly number[]): AsyncGenerator<Batch<I, T>, void, undefined> {
@@ -96,7 +96,8 @@ export function memoryLedger<I, T>(options: MemoryLedgerOptions = {}): MemoryLed
     batches: readAll,
     async storeFailed(key, { index, inputs, error }) {
       await Promise.resolve();
-      if (read(key, index) !== undefined) return;
+      const known = read(key, index);
+      if (known !== undefined && !isUnfinished(known)) return;
       const outcomes = inputs.map((input) => ({ status: 'failed', stage: 'fetch', input, error }) as const);
       store(key, index, { outcomes, written: { inserted: 0, updated: 0, unchanged: 0, transactions: 1 } });
     },
@@ -104,7 +105,9 @@ export function memoryLedger<I, T>(options: MemoryLedgerOptions = {}): MemoryLed
 }
 
 function toPending<I, T>(outcome: Outcome<I, T>): Batch<I, T>['outcomes'][number] {
-  return outcome.status === 'skipped' ? { status: 'pending', input: outcome.input } : outcome;
+  return outcome.status === 'skipped' || isUnfinished({ outcomes: [outcome] })
+    ? { status: 'pending', input: outcome.input }
+    : outcome;
 }
 
 function conflict(key: string, how: string): RequestError {

@@ -103,8 +103,6 @@ export function memorySink<I, T>(options: MemorySinkOptions<I> = {}): MemorySink
     }
     const taken = outcomes.filter((_, position) => isOpen(known?.outcomes[position]));
     if (known !== undefined && taken.length === 0) return { ...known.written, failed: [], stored: known.outcomes };
-    // A shutdown: its rows are worth keeping, and the batch is to be done by whoever takes the request up again.
-    if (isUnfinished({ outcomes })) return { ...storeRows(taken), failed: [], stored: outcomes };
     const stored = outcomes.map((outcome, position) => {
       const before = known?.outcomes[position];
       return before === undefined || isOpen(before) ? outcome : before;
@@ -134,7 +132,7 @@ export function memorySink<I, T>(options: MemorySinkOptions<I> = {}): MemorySink
 
 /** Whether an input still has to be tried: nothing is known of it, or it was skipped. */
 function isOpen(outcome: Outcome<unknown, unknown> | undefined): boolean {
-  return outcome === undefined || outcome.status === 'skipped';
+  return outcome === undefined || outcome.status === 'skipped' || isUnfinished({ outcomes: [outcome] });
 }
 
 function settle<I, T>(outcome: Batch<I, T>['outcomes'][number]): Outcome<I, T> {

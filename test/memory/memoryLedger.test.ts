@@ -60,6 +60,19 @@ describe('memoryLedger', () => {
     expect(await readAll(ledger.batches('r'))).toEqual([{ ...batch, outcomes: [ok, skipped] }]);
   });
 
+  it('lists no batch that was canceled, but goes on with it, and lets it fail', async () => {
+    const ledger = memoryLedger<string, number>();
+    const canceled = { status: 'skipped', input: 'B', reason: 'canceled' } as const;
+    ledger.store('r', 0, { outcomes: [ok, canceled], written });
+    expect(await ledger.storedNumbers('r')).toEqual([]);
+    expect(await readAll(ledger.batches('r'))).toEqual([]);
+    expect((await ledger.stored('r', 0))?.outcomes).toEqual([ok, { status: 'pending', input: 'B' }]);
+    const error = new RequestError('internal', 'no');
+    await ledger.storeFailed('r', { index: 0, inputs: ['A', 'B'], error });
+    expect(await ledger.storedNumbers('r')).toEqual([0]);
+    expect(ledger.read('r', 0)?.outcomes.map(({ status }) => status)).toEqual(['failed', 'failed']);
+  });
+
   it('reads batches by number, and those of one request only', async () => {
     const ledger = memoryLedger<string, number>();
     for (const index of [10, 2, 0]) ledger.store('r', index, { outcomes: [ok], written });

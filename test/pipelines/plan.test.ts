@@ -33,12 +33,12 @@ function open(options: CreditLimiterOptions, latencyMs = 150) {
 interface Run {
   readonly request: MarketDataRequest;
   readonly key?: string;
-  readonly deadlineMs?: number;
+  readonly signal?: AbortSignal;
   readonly progress?: Publisher<ProgressEvent>;
 }
 
 /** Runs the request on the virtual clock; answers the time it took and the calls it made. */
-async function run({ fetcher, sink }: ReturnType<typeof open>, { request, key, deadlineMs, progress }: Run) {
+async function run({ fetcher, sink }: ReturnType<typeof open>, { request, key, signal, progress }: Run) {
   const startedAt = Date.now();
   const calls: number[] = [];
   const events = {
@@ -46,9 +46,9 @@ async function run({ fetcher, sink }: ReturnType<typeof open>, { request, key, d
       if (event.type === 'provider-call') calls.push(event.call.credits);
     },
   };
-  const deliveries = fromRequest(request, { key, ledger: key === undefined ? undefined : sink.ledger });
+  const deliveries = fromRequest(request, { key, signal, ledger: key === undefined ? undefined : sink.ledger });
   let isDone = false;
-  const completed = lastValueFrom(deliveries.pipe(marketData({ fetcher, sink, events, progress, deadlineMs }))).finally(
+  const completed = lastValueFrom(deliveries.pipe(marketData({ fetcher, sink, events, progress }))).finally(
     () => (isDone = true),
   );
   while (!isDone) await vi.advanceTimersByTimeAsync(100);
@@ -115,8 +115,12 @@ describe('plan, the time', () => {
 describe('plan, the counts', () => {
   it('takes what the ledger has, and of a batch that was stopped what is left', async () => {
     const opened = open({ credits: 8 });
+    const controller = new AbortController();
     const request = requestOf(150);
-    await run(opened, { request, key: 'k', deadlineMs: 70_000 });
+    setTimeout(() => {
+      controller.abort();
+    }, 70_000);
+    await run(opened, { request, key: 'k', signal: controller.signal });
     const planned = await plan(request, { ...opened, key: 'k', maxAgeMs: 0 });
     expect(planned).toMatchObject({ inputs: 150, stored: 16, fresh: 0, toFetch: 134, batches: 2, credits: 134 });
     await run(opened, { request, key: 'k' });
