@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { RequestError } from '../errors.ts';
 import { assetTypes, type Asset } from '../records.ts';
-import { echoFields, readSymbol, show, symbolSchema, type RefusedInput, type Request } from './request.ts';
+import { echoFields, readEntries, readSymbol, show, symbolSchema, type RefusedInput, type Request } from './request.ts';
 
 const assetTypeSchema = z.enum(assetTypes);
 
@@ -29,14 +29,7 @@ function entriesOf({ assets, symbols, assetType }: AssetFields): readonly unknow
 
 /** The assets of a request, each once, and the entries that are none. */
 export function readAssets(body: AssetFields): Pick<Request<Asset>, 'inputs' | 'refused'> {
-  const assets = new Map<string, Asset>();
-  const refused: RefusedInput[] = [];
-  for (const entry of entriesOf(body)) {
-    const read = readAsset(entry);
-    if ('error' in read) refused.push(read);
-    else assets.set(`${read.assetType} ${read.symbol}`, read);
-  }
-  return { inputs: [...assets.values()], refused };
+  return readEntries(entriesOf(body), readAsset);
 }
 
 /** One entry as an asset, or its refusal. */

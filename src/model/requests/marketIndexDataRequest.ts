@@ -3,9 +3,9 @@ import type { MarketIndex } from '../records.ts';
 import {
   echoFields,
   readEcho,
+  readEntries,
   readMessage,
   readSymbol,
-  type RefusedInput,
   type Request,
   type RequestMessage,
 } from './request.ts';
@@ -37,13 +37,5 @@ export const marketIndexDataRequestSchema = z.object({
  */
 export function parseMarketIndexDataRequest(message: RequestMessage): MarketIndexDataRequest {
   const body = readMessage(marketIndexDataRequestSchema, message);
-  const symbols = new Set<string>();
-  const refused: RefusedInput[] = [];
-  for (const entry of body.symbols) {
-    const read = readSymbol(entry);
-    if ('error' in read) refused.push(read);
-    else symbols.add(read.symbol);
-  }
-  const inputs = [...symbols].map((symbol) => ({ symbol }));
-  return { pipeline: 'market-index-data', inputs, refused, ...readEcho(body) };
+  return { pipeline: 'market-index-data', ...readEntries(body.symbols, readSymbol), ...readEcho(body) };
 }

@@ -48,16 +48,44 @@ export const symbolSchema = z
   .regex(symbolForm)
   .describe('1 to 255 characters without blanks, commas and control characters');
 
+/** Most faults that the error of a message names. */
+const maxFaultsNamed = 5;
+
 /** Reads a message by its schema; a `RequestError` says what is wrong with it, and where. */
 export function readMessage<Schema extends z.ZodType>(schema: Schema, message: RequestMessage): z.output<Schema> {
   const body = readBody(message);
   const result = schema.safeParse(body);
   if (result.success) return result.data;
-  throw malformed(
-    result.error.issues
-      .map((issue) => `${issue.path.join('.')}: ${issue.message}, got ${show(valueAt(body, issue.path))}`)
-      .join('; '),
-  );
+  const { issues } = result.error;
+  const named = issues
+    .slice(0, maxFaultsNamed)
+    .map((issue) => `${issue.path.join('.')}: ${issue.message}, got ${show(valueAt(body, issue.path))}`);
+  const more = issues.length > named.length ? [`and ${issues.length - named.length} more`] : [];
+  throw malformed([...named, ...more].join('; '));
+}
+
+/** Most entries of a message that may be none: the answer names each of them, and to refuse one takes its time. */
+const maxRefused = 10_000;
+
+/**
+ * Reads the entries of a list one by one, so that a bad one is refused alone; each symbol and type comes once, among the inputs
+ * or the refusals. Throws a `RequestError` when more than 10,000 are refused.
+ */
+export function readEntries<I extends { readonly symbol: string; readonly assetType?: string }>(
+  entries: readonly unknown[],
+  read: (entry: unknown) => I | RefusedInput,
+): Pick<Request<I>, 'inputs' | 'refused'> {
+  const inputs = new Map<string, I>();
+  const refused = new Map<string, RefusedInput>();
+  let refusals = 0;
+  for (const entry of entries) {
+    const each = read(entry);
+    const name = `${each.assetType ?? ''} ${each.symbol}`;
+    if (!('error' in each)) inputs.set(name, each);
+    else if (++refusals <= maxRefused) refused.set(name, each);
+    else throw malformed(`expected entries that are valid, got more than ${maxRefused} that are not`);
+  }
+  return { inputs: [...inputs.values()], refused: [...refused.values()] };
 }
 
 /** The echoed fields of a request that was read. */
@@ -85,8 +113,17 @@ export function readSymbol(value: unknown): { readonly symbol: string } | Refuse
 /** A value as an error message or an event may show it: short, on one line. */
 export function show(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = typeof value === 'string' ? JSON.stringify(printable(value)) : JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+  const text = typeof value === 'string' ? JSON.stringify(printable(value)) : printable(jsonOf(value), 81);
+  return text.length > 80 ? `${printable(text, 77)}...` : text;
+}
+
+function jsonOf(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    // Nested deeper than the stack is: `JSON.parse` takes that.
+    return Array.isArray(value) ? '[...]' : '{...}';
+  }
 }
 
 function readBody(message: RequestMessage): object {
@@ -120,6 +157,6 @@ function valueAt(body: object, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], body);
 }
 
-function printable(text: string): string {
-  return text.slice(0, 80).replaceAll(/\p{C}/gu, '\u{FFFD}');
+function printable(text: string, maxCharacters = 80): string {
+  return text.slice(0, maxCharacters).replaceAll(/\p{C}/gu, '\u{FFFD}');
 }

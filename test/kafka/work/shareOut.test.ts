@@ -25,6 +25,15 @@ describe('shareOut', () => {
     expect(broker.records('WORK').map(({ key }) => Buffer.from(key ?? '').toString())[1]).toBe('IN-0-42-0#3');
   });
 
+  it('makes no longer error of work with more faults', () => {
+    const read = workReader(marketDataTopic(), 1_000_000);
+    const value = Buffer.from(
+      JSON.stringify({ key: 'a', pipeline: 'market-data', batch: 0, inputs: Array(9_000).fill(1) }),
+    );
+    const record = { topic: 'WORK', partition: 0, offset: 0n, timestampMs: 0, key: null, value, headers: [] };
+    expect(() => read(record)).toThrow(/^request: (inputs\.\d: [^;]+; ){5}and 8995 more$/);
+  });
+
   it('makes and sends the records of a large request piece by piece', async () => {
     const sends: number[] = [];
     const sink: Pick<RecordSink, 'send' | 'partitionsOf'> = {

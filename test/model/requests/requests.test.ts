@@ -105,6 +105,71 @@ describe('normalizing', () => {
   });
 });
 
+describe('messages that were made to do harm', () => {
+  const nested = (depth: number, inner = '') => '['.repeat(depth) + inner + ']'.repeat(depth);
+
+  it('may be nested deeper than the stack', () => {
+    expect(() => parseMarketDataRequest('['.repeat(1_000_000))).toThrow(/^request: expected JSON, got /);
+    expect(() => parseMarketDataRequest(nested(500_000))).toThrow(
+      new RequestError('request_malformed', 'request: expected a JSON object, got [...]'),
+    );
+    expect(() => parseMarketIndexDataRequest(`{"symbols":[],"accountId":${nested(500_000)}}`)).toThrow(
+      new RequestError('request_malformed', 'request: accountId: expected a string, got [...]'),
+    );
+    const { inputs, refused } = parseMarketIndexDataRequest(`{"symbols":["^NDX",${nested(400_000)}]}`);
+    expect([inputs, refused.map(({ symbol }) => symbol)]).toEqual([[{ symbol: '^NDX' }], ['[...]']]);
+  });
+
+  it('name a bad entry once, however often it comes', () => {
+    const bad = [{ symbol: 'AAPL' }, { symbol: 'AAPL' }, { symbol: 'AAPL', asset_type: 'BOND' }, 7, 7, '7'];
+    const { refused } = parseMarketDataRequest({ assets: bad });
+    expect(refused.map(({ symbol, assetType }) => [symbol, assetType])).toEqual([
+      ['AAPL', undefined],
+      ['AAPL', 'BOND'],
+      ['7', undefined],
+    ]);
+    expect(parseMarketIndexDataRequest({ symbols: [null, null, '', ''] }).refused).toHaveLength(2);
+  });
+
+  it('have a bound of bad entries, since each is named in the answer', () => {
+    const numbers = Array.from({ length: 10_001 }, (_, index) => index);
+    expect(parseMarketIndexDataRequest({ symbols: numbers.slice(1) }).refused).toHaveLength(10_000);
+    const reason = 'request: expected entries that are valid, got more than 10000 that are not';
+    expect(() => parseMarketIndexDataRequest({ symbols: numbers })).toThrow(reason);
+    expect(() => parseMarketDataRequest({ assets: Array<number>(10_001).fill(1) })).toThrow(reason);
+  });
+
+  it('may hold 100,000 symbols', () => {
+    const symbols = Array.from({ length: 100_000 }, (_, index) => `S${index}`);
+    expect(parseMarketIndexDataRequest(JSON.stringify({ symbols })).inputs).toHaveLength(100_000);
+  });
+
+  it.each(['\u0000', '\uD800', '\u202E', 'A\u0000'])('hold no symbol with %j, nor does the answer', (symbol) => {
+    const { inputs, refused } = parseMarketIndexDataRequest(
+      JSON.stringify({ symbols: [symbol, { [symbol]: symbol }] }),
+    );
+    expect(inputs).toEqual([]);
+    expect(refused.map((each) => each.symbol + each.error.message).join()).not.toMatch(/\p{C}/u);
+  });
+
+  it('have no longer answer when a name of an object is cut within a character', () => {
+    const { refused } = parseMarketIndexDataRequest({ symbols: [{ [`${'a'.repeat(74)}\u{1F600}`]: 1 }] });
+    expect(refused[0]?.symbol).toMatch(/^\P{C}{80}$/u);
+  });
+
+  it('cannot change what objects are', () => {
+    const message = '{"__proto__":{"assets":[]},"constructor":{"prototype":{"symbol":"AAPL"}}}';
+    expect(() => parseMarketDataRequest(message)).toThrow('request: assets: expected a list, got nothing');
+    const entry = '{"__proto__":{"symbol":"AAPL","asset_type":"STOCK"}}';
+    expect(parseMarketDataRequest(`{"assets":[${entry}]}`).inputs).toEqual([]);
+    expect(Object.hasOwn(Object.prototype, 'symbol')).toBe(false);
+  });
+
+  it('take the last of several fields with one name', () => {
+    expect(parseMarketIndexDataRequest('{"symbols":7,"symbols":["^NDX"]}').inputs).toEqual([{ symbol: '^NDX' }]);
+  });
+});
+
 describe('messages that are no request', () => {
   const messages: [string, RequestMessage, string][] = [
     ['not JSON', 'hello', 'request: expected JSON, got "hello"'],
