@@ -88,7 +88,7 @@ describe('gatherBatches', () => {
     const { got } = gather(sink, 2);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(got).toEqual(['0 skipped']);
-    await sink.ledger?.storeFailed('r', { index: 1, inputs: ['1'], error: away });
+    await sink.ledger?.storeFailed('r', { index: 1, inputs: ['1'], error: new PipelineError('timeout', 'late') });
     await vi.advanceTimersByTimeAsync(250);
     expect(got.slice(1)).toEqual(['1 failed', 'complete']);
   });

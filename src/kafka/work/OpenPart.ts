@@ -69,7 +69,7 @@ export class OpenPart {
     while (!(await this.#persist(key, () => this.#isStored(work)))) {
       const error = await this.#handOut(work);
       if (error === undefined) return;
-      if (mayPass(error)) {
+      if (mayPass(error) || isOutage(error)) {
         await this.#waitAfter(key, error);
         continue;
       }
