@@ -33,7 +33,7 @@ export class MemoryRecordSource implements RecordSource {
     if (this.#handlers !== undefined || this.#isStopped)
       throw new BrokerError('broker_error', 'memory: the source was run');
     await Promise.resolve();
-    if (this.#isStopped) throw new BrokerError('broker_error', 'memory: the source was stopped');
+    this.#refuseIfStopped();
     this.#handlers = handlers;
     try {
       this.#state.join(this.#groupId, this.#member);
@@ -85,6 +85,10 @@ export class MemoryRecordSource implements RecordSource {
     this.#isStopped = true;
     this.#handlers = undefined;
     this.#state.leave(this.#groupId, this.#member);
+  }
+
+  #refuseIfStopped(): void {
+    if (this.#isStopped) throw new BrokerError('broker_error', 'memory: the source was stopped');
   }
 
   #assign(partitions: readonly TopicPartition[]): void {
