@@ -460,6 +460,13 @@ describe('settle', () => {
     expect(provider.calls).toHaveLength(2);
   });
 
+  it('is waited for no longer than 5 s', async () => {
+    const { provider, fetched } = settling(() => new Promise(() => {}));
+    expect(summary(await after(66_000, fetched))).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(provider.calls).toHaveLength(2);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('does not hold up an abort', async () => {
     const controller = new AbortController();
     const limiter = creditLimiter({ credits: 3 });

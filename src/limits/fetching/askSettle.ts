@@ -5,6 +5,9 @@ import type { InputQueue } from './inputQueue.ts';
 import { orAborted } from './orAborted.ts';
 import type { Results } from './results.ts';
 
+/** The credits are held meanwhile: whoever waits for a database that is away is not waited for. */
+const longestMs = 5_000;
+
 interface SettleCircumstances<I> {
   readonly signal: AbortSignal;
   readonly aborts: AbortListeners;
@@ -33,7 +36,7 @@ export async function settleWaiting<I, T>(
 }
 
 /**
- * Asks what has become fresh, one answer per input. Without a usable answer everything counts as still missing: that costs
+ * Asks what has become fresh, one answer per input. Without a usable answer in time everything counts as still missing: that costs
  * credits and no truth.
  */
 export async function askSettle<I, T>(
@@ -43,10 +46,22 @@ export async function askSettle<I, T>(
 ): Promise<readonly Standing<I, T>[]> {
   const missing = inputs.map((input) => ({ status: 'pending', input }) as const);
   try {
-    const standings = await orAborted(ask(call, inputs), until.signal, until.aborts);
+    const standings = await inTime(ask(call, inputs), until.signal, until.aborts);
     return standings.length === inputs.length ? standings : missing;
   } catch {
     return missing;
+  }
+}
+
+async function inTime<R>(asking: Promise<R>, signal: AbortSignal, aborts: AbortListeners): Promise<R> {
+  const late = new AbortController();
+  const timer = setTimeout(() => {
+    late.abort();
+  }, longestMs);
+  try {
+    return await orAborted(orAborted(asking, late.signal, aborts), signal, aborts);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
