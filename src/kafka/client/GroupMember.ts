@@ -134,6 +134,7 @@ export class GroupMember implements RecordSource {
     this.#joins.fire();
     await consumer?.disconnect().catch(() => undefined); // a broker that is gone cannot be told
     await this.#opening;
+    this.#client.close();
   }
 
   async #commitNext({ topic, partition }: TopicPartition, next: bigint): Promise<void> {

@@ -117,6 +117,7 @@ export class RecordProducer implements RecordSink {
       disconnected(this.#producer),
       disconnected(this.#admin),
     ]);
+    this.#client.close();
   }
 
   #demandOpen(): void {

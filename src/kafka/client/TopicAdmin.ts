@@ -48,6 +48,7 @@ export class TopicAdmin implements RecordTopics {
   async close(): Promise<void> {
     this.#isClosed = true;
     await disconnected(this.#admin);
+    this.#client.close();
   }
 
   async #createOne(admin: Admin, { topic, partitions }: TopicSize): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { Kafka, logLevel, type ISocketFactory, type KafkaConfig, type SASLOptions } from 'kafkajs';
+import { ClientSockets } from './ClientSockets.ts';
 import type { Connection, KafkaSasl } from './kafkaConnectionOptions.ts';
 import { logTo } from './kafkaLog.ts';
 
@@ -6,13 +7,21 @@ import { logTo } from './kafkaLog.ts';
 export interface KafkaClient {
   readonly kafka: Kafka;
   readonly secrets: readonly string[];
+  /** Ends all connections that it has left; to be called once everything is disconnected. */
+  close(): void;
 }
 
 /** A client of kafkajs. The socket factory is for tests, which cut its connections. */
 export function kafkaClient(connection: Connection, socketFactory?: ISocketFactory): KafkaClient {
-  const config = clientConfig(connection);
-  const kafka = new Kafka(socketFactory === undefined ? config : { ...config, socketFactory });
-  return { kafka, secrets: secretsOf(connection) };
+  const sockets = new ClientSockets(socketFactory);
+  const kafka = new Kafka({ ...clientConfig(connection), socketFactory: sockets.factory });
+  return {
+    kafka,
+    secrets: secretsOf(connection),
+    close: () => {
+      sockets.close();
+    },
+  };
 }
 
 /** Our options in the words of kafkajs. */

@@ -31,7 +31,12 @@ function clientThatFailsWith(errors: readonly string[]): KafkaClient & { readonl
       resume: () => {},
     } as unknown as Consumer;
   };
-  return { kafka: { consumer } as unknown as KafkaClient['kafka'], secrets: [], consumers: () => made };
+  return {
+    kafka: { consumer } as unknown as KafkaClient['kafka'],
+    secrets: [],
+    close: () => undefined,
+    consumers: () => made,
+  };
 }
 
 const settings = resolveSourceOptions({ brokers: ['localhost:9092'], groupId: 'group', topics: ['topic'] });
