@@ -45,7 +45,10 @@ function problemsOfAnswer(request: SentRequest, found: readonly SeenRecord[]): s
   const { key, isMalformed, symbols, lane } = request;
   if (found.length === 0) return [`${key}: lost, a request for ${symbols.length} symbols`];
   const [record] = found;
-  if (record === undefined || found.length > 1) return [`${key}: ${found.length} completions`];
+  if (record === undefined || found.length > 1) {
+    const places = found.map(({ partition, offset }) => `${partition}-${offset}`);
+    return [`${key}: ${found.length} completions, at ${places.join(', ')}`];
+  }
   const problems: string[] = [];
   if (record.topic !== topics[lane].completion) problems.push(`${key}: answered on ${record.topic}`);
   const event = JSON.parse(String(record.value)) as Record<string, unknown>;
