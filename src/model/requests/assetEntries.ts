@@ -1,7 +1,16 @@
 import { z } from 'zod';
 import { RequestError } from '../errors.ts';
 import { assetTypes, type Asset } from '../records.ts';
-import { echoFields, readEntries, readSymbol, show, symbolSchema, type RefusedInput, type Request } from './request.ts';
+import {
+  echoFields,
+  printable,
+  readEntries,
+  readSymbol,
+  show,
+  symbolSchema,
+  type RefusedInput,
+  type Request,
+} from './request.ts';
 
 const assetTypeSchema = z.enum(assetTypes);
 
@@ -38,7 +47,7 @@ export function readAsset(entry: unknown): Asset | RefusedInput {
   if (result.success) return { symbol: result.data.symbol, assetType: result.data.asset_type };
   const fields = typeof entry === 'object' && entry !== null ? (entry as Record<string, unknown>) : {};
   const seen = fields['asset_type'];
-  const assetType = typeof seen === 'string' ? seen.slice(0, 80) : undefined;
+  const assetType = typeof seen === 'string' ? printable(seen) : undefined;
   const symbol = readSymbol('symbol' in fields ? fields['symbol'] : entry);
   if ('error' in symbol) return { ...symbol, assetType };
   const message = `${symbol.symbol}: asset_type: expected one of ${assetTypes.join(', ')}, got ${show(seen)}`;

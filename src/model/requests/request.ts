@@ -95,7 +95,8 @@ export function readEcho(
   const { account_id, accountId, requestId } = body;
   return {
     account: { ...(account_id == null ? {} : { account_id }), ...(accountId == null ? {} : { accountId }) },
-    requestId: requestId ?? undefined,
+    // An empty one is none: it would tell nobody which request an event is about.
+    requestId: requestId === '' ? undefined : (requestId ?? undefined),
   };
 }
 
@@ -157,6 +158,7 @@ function valueAt(body: object, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], body);
 }
 
-function printable(text: string, maxCharacters = 80): string {
+/** The beginning of a text, without what could end a line or color a terminal. */
+export function printable(text: string, maxCharacters = 80): string {
   return text.slice(0, maxCharacters).replaceAll(/\p{C}/gu, '\u{FFFD}');
 }

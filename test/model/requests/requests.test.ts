@@ -64,6 +64,7 @@ describe('the variants the backend sends', () => {
     expect(parseMarketDataRequest({ assets: [], accountId: 7 }).account).toEqual({ accountId: '7' });
     expect(parseMarketDataRequest({ assets: [], accountId: null }).account).toEqual({});
     expect(parseMarketDataRequest({ assets: [], requestId: 'r1' }).requestId).toBe('r1');
+    expect(parseMarketDataRequest({ assets: [], requestId: '' }).requestId).toBeUndefined();
   });
 
   it('ignores unknown fields and blanks around a symbol', () => {
@@ -150,6 +151,8 @@ describe('messages that were made to do harm', () => {
     );
     expect(inputs).toEqual([]);
     expect(refused.map((each) => each.symbol + each.error.message).join()).not.toMatch(/\p{C}/u);
+    const [asset] = parseMarketDataRequest({ assets: [{ symbol: 'AAPL', asset_type: symbol }] }).refused;
+    expect(`${asset?.assetType} ${asset?.error.message}`).not.toMatch(/\p{C}/u);
   });
 
   it('have no longer answer when a name of an object is cut within a character', () => {
