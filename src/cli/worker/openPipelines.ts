@@ -12,7 +12,7 @@ import type { WorkerMetrics } from './WorkerMetrics.ts';
  * A provider that is down is waited for, however long that takes, and does nothing to the requests that wait; before that, an
  * input is tried often enough for its failures to show that it is the provider that fails.
  */
-const patience = { outageMs: Infinity, maxRetries: 5, circuitFailures: 5 };
+export const patience = { outageMs: Infinity, maxRetries: 5, circuitFailures: 5 };
 
 export interface OpenPipelinesOptions {
   readonly pipelines: readonly ReadPipeline[];
