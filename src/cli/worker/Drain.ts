@@ -1,8 +1,11 @@
-import { exitFailed } from '../command.ts';
+import { exitComplete, exitFailed } from '../command.ts';
 import { duration } from '../output/duration.ts';
 
 /** How long it may take to leave the group and to close everything, once what was in flight is handed back. */
 const closingMs = 10_000;
+
+/** How long the process may go on after that. */
+const lingeringMs = 3_000;
 
 export interface DrainOptions {
   /** Aborted when the worker is told to stop. */
@@ -39,6 +42,11 @@ export class Drain implements Disposable {
   [Symbol.dispose](): void {
     this.#options.stop.removeEventListener('abort', this.#begin);
     clearTimeout(this.#timer);
+    if (!this.isUnderWay) return;
+    // All is closed. A socket that somebody forgot must not keep the process.
+    setTimeout(() => {
+      this.#options.exit(exitComplete);
+    }, lingeringMs).unref();
   }
 
   readonly #begin = (): void => {

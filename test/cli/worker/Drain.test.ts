@@ -41,13 +41,23 @@ describe('a drain', () => {
     ]);
   });
 
-  it('leaves no timer and no listener when all is closed in time', async () => {
+  it('hands nothing back when all is closed in time, and lets no forgotten socket keep the process', async () => {
     const { controller, drain, exit } = open();
     controller.abort();
     drain[Symbol.dispose]();
+    await vi.advanceTimersByTimeAsync(2_999);
+    expect(exit).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(100_000);
 
-    expect([drain.handBack.aborted, vi.getTimerCount()]).toEqual([false, 0]);
-    expect(exit).not.toHaveBeenCalled();
+    expect(exit).toHaveBeenCalledExactlyOnceWith(0);
+    expect(drain.handBack.aborted).toBe(false);
+  });
+
+  it('leaves no timer and no listener when the worker ends for another reason', () => {
+    const { controller, drain, lines } = open();
+    drain[Symbol.dispose]();
+    controller.abort();
+
+    expect([lines, vi.getTimerCount()]).toEqual([[], 0]);
   });
 });
