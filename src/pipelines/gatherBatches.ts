@@ -1,6 +1,7 @@
 import { defer, Observable, takeUntil } from 'rxjs';
 import { z } from 'zod';
 import { fromPull } from '../flow/fromPull.ts';
+import { pause } from '../flow/pause.ts';
 import type { Batch } from '../model/batch.ts';
 import { defineOptions, port } from '../model/defineOptions.ts';
 import type { Delivery } from '../model/delivery.ts';
@@ -97,7 +98,9 @@ export function gatherBatches<I, T>(options: GatherBatchesOptions<I, T>): Observ
         failures += 1;
       }
       if (failures === 0 && performance.now() - waitedFrom >= patienceMs) throw overdue(id, missing.size, patienceMs);
-      if (missing.size > 0) await pause(Math.min(pollMs * 2 ** failures, Math.max(pollMs, longestPauseMs)), over);
+      const delayMs = Math.min(pollMs * 2 ** failures, Math.max(pollMs, longestPauseMs));
+      // Nobody waits any more once it is aborted.
+      if (missing.size > 0) await pause(delayMs, over).catch(() => undefined);
     }
   }
 
@@ -123,19 +126,5 @@ function aborted(signal: AbortSignal): Observable<never> {
     if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
     return () => signal.removeEventListener('abort', abort);
-  });
-}
-
-/** Ends early, and quietly, when nobody waits any more. */
-function pause(milliseconds: number, over: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      over.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    if (over.aborted) end();
-    else over.addEventListener('abort', end, { once: true });
   });
 }

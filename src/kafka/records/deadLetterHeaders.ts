@@ -1,5 +1,6 @@
 import type { PipelineError } from '../../model/errors.ts';
 import type { RecordHeader, SourceRecord } from '../../model/recordPorts.ts';
+import { fitToShow } from './fitToShow.ts';
 
 /** What all headers begin with that Spring puts on a dead letter (KafkaHeaders.PREFIX + "dlt-"). */
 const prefix = 'kafka_dlt-';
@@ -12,7 +13,7 @@ const maxErrorCharacters = 2_000;
 
 /** The headers of a dead letter that name the record it was and the error that made it one. */
 export function deadLetterHeaders(record: SourceRecord, error: PipelineError, groupId: string): RecordHeader[] {
-  const message = messageOf(error);
+  const message = fitToShow(error).message.slice(0, maxErrorCharacters);
   const cause = error.cause instanceof Error ? [header('exception-cause-fqcn', text(error.cause.name))] : [];
   return [
     header('exception-fqcn', text(error.name)),
@@ -51,13 +52,6 @@ export function withoutDeadLetterHeaders(headers: readonly RecordHeader[]): Reco
 
 function isExceptionHeader(name: string): boolean {
   return name.startsWith(`${prefix}exception-`) || name.startsWith(`${prefix}key-exception-`);
-}
-
-/** The text of an error that is not ours is not shown: it may hold the address and password of a server. */
-function messageOf(error: PipelineError): string {
-  const isForeign = error.code === 'internal' && error.cause !== undefined;
-  const message = isForeign ? 'unexpected error' : error.message;
-  return message.slice(0, maxErrorCharacters);
 }
 
 function header(name: string, value: Uint8Array): RecordHeader {

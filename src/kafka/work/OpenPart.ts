@@ -1,14 +1,16 @@
+import { orAborted } from '../../flow/orAborted.ts';
+import { pause } from '../../flow/pause.ts';
 import { PipelineError } from '../../model/errors.ts';
 import type { CompletionEvent } from '../../model/events/completion.ts';
 import type { Ledger } from '../../model/ports.ts';
 import type { SourceRecord } from '../../model/recordPorts.ts';
 import { deadLetterRecord } from '../records/deadLetterRecord.ts';
+import { fitToShow } from '../records/fitToShow.ts';
 import { ledgerKeyOf } from '../records/ledgerKeyOf.ts';
 import { Attempt, type Answer } from '../requests/partition/Attempt.ts';
-import { Backoff, mayPass, pause } from '../requests/partition/retry.ts';
+import { Backoff, mayPass } from '../requests/partition/retry.ts';
 import type { PartitionContext } from '../requests/partitionHandler.ts';
 import type { AnyRequestTopic } from '../requests/requestTopic.ts';
-import { orAborted } from './orAborted.ts';
 import { nameOf, type Work } from './workRecord.ts';
 
 /** How long a pipeline that was told to end a part may take to answer. */
@@ -169,10 +171,4 @@ export class OpenPart {
 
 function isOutage({ code }: PipelineError): boolean {
   return code === 'database_unavailable';
-}
-
-/** The text of an error that is not ours may hold anything, such as the address and password of a server. */
-function fitToShow(error: PipelineError): PipelineError {
-  if (error.code !== 'internal' || error.cause === undefined) return error;
-  return new PipelineError('internal', 'unexpected error', { cause: error.cause });
 }

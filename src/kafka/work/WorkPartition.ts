@@ -1,8 +1,9 @@
+import { pause } from '../../flow/pause.ts';
 import { together } from '../../flow/together.ts';
 import { FencedError, PipelineError } from '../../model/errors.ts';
 import type { SourceRecord } from '../../model/recordPorts.ts';
 import { OpenOffsets } from '../requests/partition/OpenOffsets.ts';
-import { Backoff, pause } from '../requests/partition/retry.ts';
+import { Backoff } from '../requests/partition/retry.ts';
 import type { PartitionContext, PartitionHandler } from '../requests/partitionHandler.ts';
 import type { AnyRequestTopic } from '../requests/requestTopic.ts';
 import { OpenPart, type OpenPartContext } from './OpenPart.ts';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineOptions } from '../../model/defineOptions.ts';
 import { ProviderError } from '../../model/errors.ts';
 import type { Provider } from '../../model/ports.ts';
-import { pause } from '../pause.ts';
+import { pause } from '../../flow/pause.ts';
 
 export interface RecordedOptions {
   /** How long each answer takes, in milliseconds. Default: 0. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { callback, defineOptions } from '../../model/defineOptions.ts';
 import { ProviderError } from '../../model/errors.ts';
 import type { Provider } from '../../model/ports.ts';
-import { pause } from '../pause.ts';
+import { pause } from '../../flow/pause.ts';
 import { chanceOf, seededRandom } from './chance.ts';
 import { quotaWindow, type SimulatedQuota } from './quotaWindow.ts';
 

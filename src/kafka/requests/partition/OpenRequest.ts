@@ -1,3 +1,5 @@
+import { orAborted } from '../../../flow/orAborted.ts';
+import { pause } from '../../../flow/pause.ts';
 import { PipelineError, RequestError } from '../../../model/errors.ts';
 import type { CompletionEvent } from '../../../model/events/completion.ts';
 import { rejectedRequest } from '../../../model/events/rejectedRequest.ts';
@@ -5,12 +7,13 @@ import type { SinkRecord, SourceRecord } from '../../../model/recordPorts.ts';
 import type { Request } from '../../../model/requests/request.ts';
 import { completionRecords } from '../../records/completionRecords.ts';
 import { deadLetterRecord } from '../../records/deadLetterRecord.ts';
+import { fitToShow } from '../../records/fitToShow.ts';
 import { ledgerKeyOf } from '../../records/ledgerKeyOf.ts';
 import { acceptRequest, type AcceptedRequest } from './acceptRequest.ts';
 import { Attempt, type Answer } from './Attempt.ts';
 import { failedRequest } from './failedRequest.ts';
 import type { PartitionContext } from '../partitionHandler.ts';
-import { Backoff, mayPass, pause } from './retry.ts';
+import { Backoff, mayPass } from './retry.ts';
 import type { AnyRequestTopic } from '../requestTopic.ts';
 
 /** How long a pipeline that was told to end a request may take to answer. */
@@ -94,8 +97,10 @@ export class OpenRequest {
     for (;;) {
       this.#context.leaving.throwIfAborted();
       try {
-        return await acceptRequest(this.#key, request, this.#context);
+        // The ledger may wait for its database, for however long that takes.
+        return await orAborted(acceptRequest(this.#key, request, this.#context), this.#context.leaving);
       } catch (cause) {
+        this.#context.leaving.throwIfAborted();
         const error = PipelineError.from(cause);
         if (!mayPass(error)) return error;
         await this.#waitAfter(error);
@@ -198,12 +203,6 @@ export class OpenRequest {
     const { topic, partition, offset } = this.#record;
     return { topic, partition, offset };
   }
-}
-
-/** The text of an error that is not ours may hold anything, such as the address and password of a server. */
-function fitToShow(error: PipelineError): PipelineError {
-  if (error.code !== 'internal' || error.cause === undefined) return error;
-  return new PipelineError('internal', 'unexpected error', { cause: error.cause });
 }
 
 /** Why a request that came back is not tried again; undefined when it is. */

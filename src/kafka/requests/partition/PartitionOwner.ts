@@ -1,8 +1,9 @@
+import { pause } from '../../../flow/pause.ts';
 import { together } from '../../../flow/together.ts';
 import { FencedError, PipelineError } from '../../../model/errors.ts';
 import type { Announcer, CommittedState, RecordSink, SinkRecord, TopicPartition } from '../../../model/recordPorts.ts';
 import type { OpenOffsets } from './OpenOffsets.ts';
-import { Backoff, pause } from './retry.ts';
+import { Backoff } from './retry.ts';
 
 export interface PartitionOwnerOptions {
   readonly place: TopicPartition;

@@ -15,22 +15,6 @@ export class Backoff {
   }
 }
 
-/** Resolves after the time; rejects with the signal's reason as soon as it aborts. */
-export async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  await new Promise<void>((resolve, reject) => {
-    const abort = (): void => {
-      clearTimeout(timer);
-      reject(signal.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', abort);
-      resolve();
-    }, delayMs);
-    signal.addEventListener('abort', abort, { once: true });
-  });
-}
-
 /** What ends without a change of the request: an outage, or what a person has to see to. */
 const passing: readonly ErrorCode[] = ['database_not_ready', 'publish_failed', 'broker_unavailable', 'broker_error'];
 

@@ -232,6 +232,15 @@ describe('a request that is accepted too late', () => {
     expect(await committed(broker)).toEqual(done(1n));
   });
 
+  it('holds nobody up who is to stop', async () => {
+    const { broker, worker } = await open();
+    worker.stopping.abort();
+    await worker.deliveries[0]!.ack(completionOf(worker.deliveries[0]!));
+    await settle();
+    expect(worker.ended).toBe('completed');
+    expect(deadLetters(broker)).toEqual([]);
+  });
+
   it('is not handed out when another owner has done it', async () => {
     const { broker, worker, late } = await open();
     const other = await broker.sink().own('IN', 0, groupId);
