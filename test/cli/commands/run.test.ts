@@ -61,7 +61,7 @@ describe('run market-data', () => {
     expect(stdout).toContain('"price":228.34000');
     expect(event()).toMatchObject({ status: 'complete', totalAssets: 3, requestId: 'r1', failed: [], skipped: [] });
     expect(stderr).toMatch(
-      /^market-data: batch 1: 3 ok in \d+ ms; 3 of 3 symbols done\nmarket-data: complete: 3 of 3 symbols served in 1 batch, \d+ ms\n$/,
+      /^market-data: batch 1: 3 ok in [\d.]+ m?s; 3 of 3 symbols done\nmarket-data: complete: 3 of 3 symbols served in 1 batch, [\d.]+ m?s\n$/,
     );
     expect(server.requests.map(({ symbols }) => symbols)).toEqual([['AAPL', 'BTC/USD', 'EUR/USD']]);
     expect(listeners).toBe(0);
