@@ -1,4 +1,5 @@
 import { ProviderError } from '../../model/errors.ts';
+import { hideSecrets } from './hideSecrets.ts';
 import { networkError } from './networkError.ts';
 import { readBody } from './readBody.ts';
 
@@ -33,7 +34,8 @@ export interface TextResponse {
 /**
  * One GET request. Resolves with any answer as text, whatever its status; rejects with the signal's reason when aborted, and
  * with a `ProviderError` when no whole answer came (`provider_unavailable`) or when it is longer than `maxResponseBytes`
- * (`response_too_large`). Redirects are not followed, so that a key in a header goes to no other host.
+ * (`response_too_large`). Redirects are not followed, so that a key in a header goes to no other host;
+ * an answer that repeats the key has `***` in its place.
  *
  * @example
  * ```ts
@@ -51,7 +53,7 @@ export async function requestText(request: TextRequest): Promise<TextResponse> {
   request.onHeaders?.(response.headers);
   const body = response.ok ? await readAnswer(response, request) : await readRefusal(response);
   request.signal.throwIfAborted();
-  return { status: response.status, headers: response.headers, body };
+  return { status: response.status, headers: response.headers, body: hideSecrets(body, request.headers) };
 }
 
 async function readAnswer(response: Response, request: TextRequest): Promise<string> {

@@ -27,6 +27,26 @@ describe('requestText', () => {
     expect([status, headers.get('x-tea'), body]).toEqual([418, 'yes', 'short and stout']);
   });
 
+  it('does not hand on a key that an answer repeats', async () => {
+    const key = 'a"key/with everything'.replace(' ', '-');
+    const echo: Handler = ({ headers }, response) => {
+      const sent = [headers.authorization, headers['x-api-key'], headers['x-host'], headers['x-short-key']];
+      response.end(JSON.stringify({ sent, again: encodeURIComponent(key), price: '12.50' }));
+    };
+    const headers = {
+      authorization: `Bearer ${key}`,
+      'x-api-key': key,
+      'x-host': 'prices.example',
+      'x-short-key': 'demo',
+    };
+    const { body } = await request(echo, { headers });
+    expect(JSON.parse(body)).toEqual({
+      sent: ['***', '***', 'prices.example', 'demo'],
+      again: '***',
+      price: '12.50',
+    });
+  });
+
   it('decodes UTF-8 across chunks, without its byte order mark', async () => {
     const text = `\ufeff{"name":"${'€'.repeat(100)}"}`;
     const bytes = Buffer.from(text);
