@@ -14,7 +14,7 @@ export interface SeenRecord {
 
 const answerTopics = lanes.flatMap((lane) => [topics[lane].completion, `${topics[lane].request}-dlt`]);
 
-/** Reads completions and dead letters as they are committed: with a plain client, as the clients of the workers do. */
+/** Reads completions and dead letters as they are committed: with a plain client, whose reading is put right. */
 export class Answers implements AsyncDisposable {
   readonly records: SeenRecord[] = [];
   readonly #kafka: Kafka;

@@ -1,3 +1,5 @@
+// Before kafkajs is loaded: see there.
+import '../committedOnly.ts';
 import { Kafka, logLevel, type Admin, type Producer } from 'kafkajs';
 import { Closing } from '../Closing.ts';
 import type { OwnBroker } from '../kafkaBroker.ts';
