@@ -2,6 +2,7 @@ import type { Consumer, EachBatchPayload } from 'kafkajs';
 import type { RecordPosition, TopicPartition } from '../../model/recordPorts.ts';
 import type { KafkaClient } from './kafkaClient.ts';
 import type { KafkaSourceSettings } from '../kafkaSource.ts';
+import { subscribedAssigner } from './subscribedAssigner.ts';
 
 /** What a consumer of kafkajs tells of its life. */
 export interface ConsumerEvents {
@@ -24,6 +25,7 @@ export async function openConsumer(
   const { groupId, topics, sessionTimeoutMs } = settings;
   const consumer = kafka.consumer({
     groupId,
+    partitionAssigners: [subscribedAssigner],
     sessionTimeout: sessionTimeoutMs,
     rebalanceTimeout: settings.rebalanceTimeoutMs,
     heartbeatInterval: settings.heartbeatIntervalMs ?? Math.min(3_000, Math.ceil(sessionTimeoutMs / 10)),

@@ -23,6 +23,23 @@ export function groupCases(): readonly RecordCase[] {
       },
     },
     {
+      name: 'gives a member partitions of the topics that it reads, and of no others',
+      check: async (bench) => {
+        const [one, other, both] = [await bench.createTopic(2), await bench.createTopic(2), await bench.createTopic(2)];
+        const first = await bench.reader(one, both).run();
+        await first.owns(4);
+        const second = await bench.reader(other, both).run();
+        await Promise.all([first.owns(3), second.owns(3)]);
+        for (const topic of [one, other, both]) {
+          for (const partition of [0, 1]) await bench.send(topic, partition, `${topic} ${partition}`);
+        }
+        await until('all records', () => first.records.length === 3 && second.records.length === 3);
+        const topicsOf = (reader: Reader): string[] => reader.records.map(({ topic }) => topic).sort();
+        assert.deepEqual(topicsOf(first), [one, one, both].sort());
+        assert.deepEqual(topicsOf(second), [other, other, both].sort());
+      },
+    },
+    {
       name: 'tells a member that has nothing to do that it has joined',
       check: async (bench) => {
         const topic = await bench.createTopic(1);
