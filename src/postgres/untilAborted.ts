@@ -17,7 +17,5 @@ export function untilAborted<Result>(promise: Promise<Result>, signal: AbortSign
 
 function reasonOf(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;
-  return reason instanceof Error
-    ? reason
-    : new SinkError('canceled', 'the call was canceled', { cause: reason });
+  return reason instanceof Error ? reason : new SinkError('canceled', 'the call was canceled', { cause: reason });
 }

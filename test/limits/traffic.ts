@@ -8,7 +8,6 @@ import { seeded } from '../support/seeded.ts';
 
 export { seeded };
 
-
 export const hourMs = 3_600_000;
 export const never = new AbortController().signal;
 
