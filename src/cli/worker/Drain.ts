@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { exitComplete, exitFailed } from '../command.ts';
 import { duration } from '../output/duration.ts';
 
@@ -25,6 +26,8 @@ export class Drain implements Disposable {
 
   constructor(options: DrainOptions) {
     this.#options = options;
+    // Every call that may have to wait for the database listens to it: many, and no leak that Node.js should warn of.
+    setMaxListeners(0, this.#handBack.signal);
     if (options.stop.aborted) this.#begin();
     else options.stop.addEventListener('abort', this.#begin, { once: true });
   }

@@ -1,3 +1,4 @@
+import { getMaxListeners } from 'node:events';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Drain } from '../../../src/cli/worker/Drain.ts';
 
@@ -21,6 +22,10 @@ describe('a drain', () => {
 
     expect([drain.isUnderWay, drain.handBack.aborted, lines]).toEqual([false, false, []]);
     expect(exit).not.toHaveBeenCalled();
+  });
+
+  it('lets any number of calls listen to it', () => {
+    expect(getMaxListeners(open().drain.handBack)).toBe(0);
   });
 
   it('hands back what is in flight when its time is over, and ends the process when even that is stuck', async () => {
