@@ -1,0 +1,31 @@
+import type { KafkaMessage } from 'kafkajs';
+import { describe, expect, it } from 'vitest';
+import { toSourceRecord } from '../../../src/kafka/client/sourceRecord.ts';
+
+const place = { topic: 'IN', partition: 0 };
+
+/** A message as kafkajs reads it. */
+const message = (headers: object): KafkaMessage =>
+  ({ key: null, value: null, timestamp: '7', attributes: 0, offset: '42', headers }) as unknown as KafkaMessage;
+
+const headersOf = (headers: object): string[] =>
+  toSourceRecord(place, message(headers)).headers.map(({ name, value }) => `${name}=${Buffer.from(value).toString()}`);
+
+describe('a message as a record', () => {
+  it('has its headers in their order, those of one name one after another, and empty where there is no value', () => {
+    const headers = { b: Buffer.from('1'), a: [Buffer.from('2'), Buffer.from('3')], none: null };
+    expect(headersOf(headers)).toEqual(['b=1', 'a=2', 'a=3', 'none=']);
+    expect(toSourceRecord(place, message({}))).toMatchObject({ ...place, offset: 42n, timestampMs: 7, headers: [] });
+  });
+
+  // kafkajs takes what every object inherits for an earlier header of that name (recordBatch/record/v0/decoder.js).
+  it('has no header that nobody sent', () => {
+    const value = Buffer.from('sent');
+    const headers = Object.fromEntries([
+      ['toString', [Object.prototype.toString, value]],
+      ['__proto__', [Object.prototype, value, value]],
+      ['constructor', [Object, null]],
+    ]);
+    expect(headersOf(headers)).toEqual(['toString=sent', '__proto__=sent', '__proto__=sent', 'constructor=']);
+  });
+});
