@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { ledgerKeyOf } from '../../../src/kafka/records/ledgerKeyOf.ts';
 import type { AnyRequestTopic } from '../../../src/kafka/requests/requestTopic.ts';
 import { workReader } from '../../../src/kafka/work/workRecord.ts';
@@ -79,36 +79,41 @@ function faultsOfAnswer(
   request: ReturnType<AnyRequestTopic['parse']> | PipelineError,
   found: readonly SourceRecord[],
 ): string[] {
-  const [answer] = found;
-  if (answer === undefined || found.length > 1) return [`${show(record)}: ${found.length} completions`];
-  const event = parseEvent(text(answer.value)) as CompletionEvent;
-  const result = schemas[pipeline].safeParse(event);
-  if (!result.success)
-    return [`${show(record)}: ${z.prettifyError(result.error)}: ${text(answer.value).slice(0, 300)}`];
-  const faults = faultsOfHeaders(record, answer.headers);
-  if (/[\p{Cc}\p{Cs}]/u.test(JSON.stringify(namesIn(event)))) faults.push('a symbol that cannot be printed');
+  const events = found.map(({ value }) => parseEvent(text(value)) as CompletionEvent);
+  const [event] = events;
+  if (event === undefined || (event.parts ?? 1) !== found.length)
+    return [`${show(record)}: ${found.length} completions`];
+  const faults = events
+    .flatMap((each) => schemas[pipeline].safeParse(each).error?.issues ?? [])
+    .map(({ message }) => message);
+  for (const [at, { headers }] of found.entries()) {
+    // The parts of one have keys of their own, and so no order among them.
+    const part = events[at]?.part;
+    faults.push(...faultsOfHeaders(record, headers, part === undefined ? '' : `#${part}`));
+  }
+  const names = events.flatMap(namesIn);
+  if (/[\p{Cc}\p{Cs}]/u.test(names.join(''))) faults.push('a symbol that cannot be printed');
   if (PipelineError.isInstance(request)) {
     if (event.status !== 'failed' || event.errorType !== request.code)
       faults.push(`status ${event.status} ${event.errorType}`);
   } else {
     const expected = [...request.inputs, ...request.refused].map((each) => name(each as Named));
-    if (expected.sort().join('\n') !== namesIn(event).sort().join('\n')) faults.push('not each symbol once');
+    if (expected.sort().join('\n') !== names.sort().join('\n')) faults.push('not each symbol once');
     if (new Set(expected).size !== expected.length) faults.push('a symbol twice');
     const total = 'totalSymbols' in event ? event.totalSymbols : event.totalAssets;
     if (total !== expected.length) faults.push(`a total of ${total} symbols`);
-    if (event.failed.some(({ stage }) => stage === 'write')) faults.push('a symbol that could not be written');
   }
-  return faults.map((fault) => `${show(record)}: ${fault}: ${text(answer.value).slice(0, 300)}`);
+  return faults.map((fault) => `${show(record)}: ${fault}: ${text(found[0]?.value ?? null).slice(0, 300)}`);
 }
 
 /** Of the headers of a request only a trace is passed on. */
-function faultsOfHeaders(record: SourceRecord, headers: readonly RecordHeader[]): string[] {
+function faultsOfHeaders(record: SourceRecord, headers: readonly RecordHeader[], part: string): string[] {
   const values = (wanted: string): string[] =>
     headers.filter(({ name }) => name === wanted).map(({ value }) => text(value));
   const faults: string[] = [];
   const ours = /^(ce_(specversion|id|type|source|time)|content-type|traceparent|tracestate)$/;
   for (const { name } of headers) if (!ours.test(name)) faults.push(`a header ${name}`);
-  if (values('ce_id').join() !== ledgerKeyOf(record)) faults.push(`a ce_id ${values('ce_id').join()}`);
+  if (values('ce_id').join() !== ledgerKeyOf(record) + part) faults.push(`a ce_id ${values('ce_id').join()}`);
   if (!values('traceparent').every((trace) => /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/.test(trace))) {
     faults.push('a traceparent that is none');
   }
@@ -122,7 +127,7 @@ interface Named {
 }
 
 function name({ symbol, asset_type, assetType = asset_type }: Named): string {
-  return JSON.stringify([symbol, assetType]);
+  return `${symbol} ${assetType ?? ''}`;
 }
 
 /** The symbols of an event, as often as it names them. */

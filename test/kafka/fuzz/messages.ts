@@ -202,6 +202,7 @@ const anyHeader = fc.record({
       'kafka_dlt-original-topic',
       'kafka_dlt-original-offset',
     ),
+    fc.constantFrom('toString', '__proto__', 'constructor', 'hasOwnProperty'),
     fc.string({ minLength: 1, maxLength: 10 }),
   ),
   value: fc.oneof(
