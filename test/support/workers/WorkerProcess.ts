@@ -22,7 +22,7 @@ export class WorkerProcess {
   readonly number: number;
   /** When its processes were started, in epoch milliseconds. */
   readonly startsMs: number[] = [];
-  /** Processes that ended without being told to. */
+  /** Processes that ended without being told to, and warnings of Node.js. */
   readonly surprises: string[] = [];
   readonly #plan: WorkerPlan;
   readonly #lines: string[] = [];
@@ -64,7 +64,7 @@ export class WorkerProcess {
     this.#note(`--- process ${this.startsMs.length}, pid ${child.pid}`);
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
-        for (const line of text.trimEnd().split('\n')) this.#note(line);
+        for (const line of text.trimEnd().split('\n')) this.#hear(line);
       });
     }
     this.#end = new Promise((resolve) => {
@@ -99,6 +99,14 @@ export class WorkerProcess {
   stop(): Promise<ProcessEnd> {
     this.signal('SIGTERM');
     return this.#end;
+  }
+
+  #hear(line: string): void {
+    this.#note(line);
+    // kafkajs makes Node.js 24 print this one.
+    if (/^\(node:\d+\) /.test(line) && !line.includes('TimeoutNegativeWarning')) {
+      this.surprises.push(`worker ${this.number}: ${line}`);
+    }
   }
 
   #note(line: string): void {
