@@ -86,6 +86,7 @@ describe('the trace of a request', () => {
     ['capitals', trace.toUpperCase()],
     ['more behind it', `${trace}-more`],
     ['a line break', `${trace}\n`],
+    ['a header behind a line break', `${trace}\r\nce_id: forged`],
     ['a megabyte', trace + 'x'.repeat(1_000_000)],
   ])('is left out with %s', (_, value) => {
     expect(passed(header('traceparent', value), header('tracestate', 'a=b'))).toEqual([]);

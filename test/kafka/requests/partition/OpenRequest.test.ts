@@ -65,6 +65,28 @@ describe('a record that is no request', () => {
     expect(await committed(broker)).toEqual(done(1n));
   });
 
+  it('is told by its place, whatever key and headers it came with', async () => {
+    const broker = openBroker();
+    const headers = ['ce_id', 'ce_source', 'kafka_dlt-original-topic', 'kafka_replyTopic'].map((name) => ({
+      name,
+      value: '../../OTHER',
+    }));
+    const record = { topic: 'IN', partition: 0, key: 'IN-0-7-0', value: 'not JSON', headers };
+    await broker.sink().send([record, record]);
+    const worker = new Worker(broker, { topics: [requestTopic()] });
+    await settle();
+    expect(completions(broker).map(({ key }) => key)).toEqual([keyAt(0), keyAt(1)]);
+    const told = broker
+      .records('OUT')
+      .flatMap((each) => each.headers.map(({ value }) => Buffer.from(value).toString()));
+    expect(told.filter((value) => value.includes('OTHER'))).toEqual([]);
+    expect(broker.records('IN-dlt').map(({ key }) => Buffer.from(key ?? '').toString())).toEqual([
+      'IN-0-7-0',
+      'IN-0-7-0',
+    ]);
+    worker.stop();
+  });
+
   it.each([
     ['a date that does not exist', { start_date: '2024-02-31', end_date: '2024-03-31' }],
     ['a start after the end', { start_date: '2024-05-31', end_date: '2024-03-31' }],
