@@ -61,7 +61,7 @@ describe('a patient sink', () => {
     const { sink, state } = flakySink();
     const patient = patientSink({ sink });
     const accept = { key: 'r', pipeline: 'p', inputs: ['A'], batchSize: 1 };
-    const failing = { index: 1, inputs: ['B'], error: away() };
+    const failing = { index: 1, inputs: ['B'], error: new PipelineError('timeout', 'no answer') };
     state.error = away();
     const calls = Promise.all([
       patient.write(write, never()),
