@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { SourceRecord } from '../../../src/model/recordPorts.ts';
 import { openKafka } from '../../kafka/harness.ts';
@@ -7,7 +6,7 @@ import { kafkaBroker } from '../../support/kafka.ts';
 import { quoteBody, seriesBody, startMarketServer, twelveDataBody, yahooBody } from '../../support/marketServer.ts';
 import { openTestDatabase } from '../../support/postgres.ts';
 import { track } from '../../support/track.ts';
-import { cli } from '../support/cli.ts';
+import { startWorker, type StartedWorker } from '../support/startWorker.ts';
 
 const secrets = {
   TWELVE_DATA_API_KEY: 'canary-twelve-data',
@@ -15,39 +14,7 @@ const secrets = {
   KAFKA_SASL_PASSWORD: 'canary-kafka',
 };
 
-/** A worker in this process: what it logs, and how it is told to stop. */
-function startWorker(argv: readonly string[], env: Record<string, string>) {
-  let signals: EventEmitter | undefined;
-  let log = '';
-  const waiting = new Set<() => void>();
-  const ended = cli(['work', '--port', '0', ...argv], {
-    env,
-    onSignals: (emitter) => (signals = emitter),
-    onLog: (text) => {
-      log += text;
-      for (const look of waiting) look();
-    },
-  });
-  /** The matches of a pattern, once there are so many lines of it. */
-  const logged = (pattern: RegExp, count = 1) =>
-    new Promise<RegExpMatchArray[]>((resolve) => {
-      const look = (): void => {
-        const found = [...log.matchAll(pattern)];
-        if (found.length < count) return;
-        waiting.delete(look);
-        resolve(found);
-      };
-      waiting.add(look);
-      look();
-    });
-  const stop = () => {
-    signals?.emit('SIGTERM', 'SIGTERM');
-    return ended;
-  };
-  return { logged, stop, ended };
-}
-
-const urlOf = async ({ logged }: Pick<ReturnType<typeof startWorker>, 'logged'>) =>
+const urlOf = async ({ logged }: Pick<StartedWorker, 'logged'>) =>
   (await logged(/http: (http:\S+) serves/g))[0]?.[1] ?? '';
 
 async function page(url: string, path: string) {
