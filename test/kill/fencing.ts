@@ -9,7 +9,8 @@ const patienceMs = 60_000;
  * first go on: it must be refused. Answers the error code that it got from Kafka, or what did not happen.
  */
 export async function stopAndGoOn(bench: WorkerBench): Promise<number | string> {
-  const transactionalId = `${groupId}-${topics.market.request}-${bench.nextPartition()}`;
+  const transactionalId = wireText(`${groupId}-${topics.market.request}-${bench.nextPartition()}`);
+  let isFenced = false;
   let stopped: number | undefined;
   let letGo = (): void => undefined;
   const held = new Promise<void>((resolve) => (letGo = resolve));
@@ -19,6 +20,8 @@ export async function stopAndGoOn(bench: WorkerBench): Promise<number | string> 
     for (const worker of bench.workers) {
       worker.wire.watch = {
         onRequest({ name, commits, bytes }) {
+          // Without it the broker would end the transaction, too, once its time is over.
+          if (name === 'InitProducerId' && stopped !== undefined) isFenced ||= bytes.includes(transactionalId);
           if (name !== 'EndTxn' || commits !== true || stopped !== undefined) return undefined;
           if (!bytes.includes(transactionalId)) return undefined;
           stopped = worker.process.number;
@@ -27,29 +30,18 @@ export async function stopAndGoOn(bench: WorkerBench): Promise<number | string> 
           return held;
         },
         onAnswer({ name, commits, errorCode }) {
-          if (name === 'EndTxn' && commits === true && worker.process.number === stopped)
-            answered(errorCode ?? 'no code');
+          if (name !== 'EndTxn' || commits !== true || worker.process.number !== stopped) return;
+          answered(errorCode ?? 'no code');
         },
       };
     }
   });
   try {
     const [request] = await bench.send([requestFor('market', bench.nextNumber(), 3)]);
-    if (
-      (await within(
-        patienceMs,
-        isStopped.then(() => true),
-      )) === undefined
-    )
-      return 'nobody announced';
+    if (!(await isInTime(isStopped))) return 'nobody announced';
     const isAnnounced = bench.answers.until(() => bench.answers.records.some(({ key }) => key === request!.key));
-    if (
-      (await within(
-        patienceMs,
-        isAnnounced.then(() => true),
-      )) === undefined
-    )
-      return 'nobody took over';
+    if (!(await isInTime(isAnnounced))) return 'nobody took over';
+    if (!isFenced) return 'nobody took over the transactional id';
     letGo();
     bench.workers[stopped!]!.process.signal('SIGCONT');
     return (await within(patienceMs, answer)) ?? 'the stopped worker got no answer';
@@ -58,4 +50,20 @@ export async function stopAndGoOn(bench: WorkerBench): Promise<number | string> 
     if (stopped !== undefined) bench.workers[stopped]!.process.signal('SIGCONT');
     for (const { wire } of bench.workers) wire.watch = undefined;
   }
+}
+
+async function isInTime(promise: Promise<void>): Promise<boolean> {
+  return (
+    (await within(
+      patienceMs,
+      promise.then(() => true),
+    )) === true
+  );
+}
+
+/** A text as Kafka's protocol has it, led by its length. */
+function wireText(text: string): Buffer {
+  const length = Buffer.alloc(2);
+  length.writeInt16BE(text.length);
+  return Buffer.concat([length, Buffer.from(text)]);
 }
