@@ -3,7 +3,7 @@ import { defineOptions } from '../model/defineOptions.ts';
 import type { RecordSink } from '../model/recordPorts.ts';
 import { connectionChecks, type KafkaConnectionOptions } from './client/kafkaConnectionOptions.ts';
 import { kafkaClient } from './client/kafkaClient.ts';
-import { RecordProducer } from './client/RecordProducer.ts';
+import { RecordProducer } from './client/producer/RecordProducer.ts';
 
 export interface KafkaSinkOptions extends KafkaConnectionOptions {
   /** After how long the broker aborts a transaction whose owner has gone silent, in milliseconds. Default: 10,000. */

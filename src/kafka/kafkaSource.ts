@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineOptions } from '../model/defineOptions.ts';
 import type { RecordSource } from '../model/recordPorts.ts';
 import { connectionChecks, type KafkaConnectionOptions } from './client/kafkaConnectionOptions.ts';
-import { GroupMember } from './client/GroupMember.ts';
+import { GroupMember } from './client/consumer/GroupMember.ts';
 import { kafkaClient } from './client/kafkaClient.ts';
 
 export interface KafkaSourceOptions extends KafkaConnectionOptions {

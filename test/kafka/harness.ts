@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { Kafka, logLevel, type Admin, type ISocketFactory } from 'kafkajs';
-import { GroupMember } from '../../src/kafka/client/GroupMember.ts';
+import { GroupMember } from '../../src/kafka/client/consumer/GroupMember.ts';
 import { kafkaClient } from '../../src/kafka/client/kafkaClient.ts';
 import { kafkaSink } from '../../src/kafka/kafkaSink.ts';
 import { resolveSourceOptions, type KafkaSourceOptions } from '../../src/kafka/kafkaSource.ts';
 import type { RecordSource, SourceRecord } from '../../src/model/recordPorts.ts';
-import { toSourceRecord } from '../../src/kafka/client/sourceRecord.ts';
+import { toSourceRecord } from '../../src/kafka/client/consumer/sourceRecord.ts';
 import type { RecordsUnderTest } from '../../src/testing/recordContract.ts';
 
 /** Sessions that end soon, and heartbeats to match. */

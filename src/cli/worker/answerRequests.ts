@@ -2,7 +2,7 @@ import { ignoreElements, lastValueFrom, map, type Observable } from 'rxjs';
 import { answerByPipeline, type Delivery, type RecordSink, type RecordSource, type RunEvent } from '../../index.ts';
 import { fromRequests, type WorkerObserver } from '../../kafka/index.ts';
 import type { OpenPipeline } from './pipelines.ts';
-import type { WorkerLog } from './WorkerLog.ts';
+import type { WorkerLog } from './watch/WorkerLog.ts';
 
 export interface AnswerRequestsOptions {
   readonly source: RecordSource;

@@ -3,11 +3,11 @@ import type { ProgressEvent, Publisher, RecordSink, RunEvent } from '../../index
 import { kafkaSink, recordPublisher, type KafkaConnectionOptions, type WorkerObserver } from '../../kafka/index.ts';
 import type { Database } from '../../postgres/index.ts';
 import { openDatabase } from '../jobs/openDatabase.ts';
-import { DatabaseWatch } from './DatabaseWatch.ts';
+import { DatabaseWatch } from './watch/DatabaseWatch.ts';
 import { openPipelines } from './openPipelines.ts';
 import type { OpenPipeline } from './pipelines.ts';
-import type { WorkerLog } from './WorkerLog.ts';
-import { WorkerMetrics } from './WorkerMetrics.ts';
+import type { WorkerLog } from './watch/WorkerLog.ts';
+import { WorkerMetrics } from './watch/WorkerMetrics.ts';
 import type { WorkOptions } from './workOptions.ts';
 
 /** Most connections to the database for requests; as many more as a pool has by default count credits. */

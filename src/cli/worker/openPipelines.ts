@@ -3,10 +3,10 @@ import type { ProgressEvent, Publisher, RunEvent } from '../../index.ts';
 import type { Database } from '../../postgres/index.ts';
 import { patientLimiter } from '../jobs/patientLimiter.ts';
 import { SharedLimiters } from '../jobs/SharedLimiters.ts';
-import type { DatabaseWatch } from './DatabaseWatch.ts';
+import type { DatabaseWatch } from './watch/DatabaseWatch.ts';
 import { lanes, type OpenPipeline, type ReadPipeline } from './pipelines.ts';
-import type { WorkerLog } from './WorkerLog.ts';
-import type { WorkerMetrics } from './WorkerMetrics.ts';
+import type { WorkerLog } from './watch/WorkerLog.ts';
+import type { WorkerMetrics } from './watch/WorkerMetrics.ts';
 
 /**
  * A provider that is down is waited for, however long that takes, and does nothing to the requests that wait; before that, an

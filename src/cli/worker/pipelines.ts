@@ -43,8 +43,8 @@ import {
   type FetcherSharing,
   type ProviderName,
 } from '../jobs/fetchers.ts';
-import type { DatabaseWaiter } from './DatabaseWatch.ts';
-import type { WorkerMetrics } from './WorkerMetrics.ts';
+import type { DatabaseWaiter } from './watch/DatabaseWatch.ts';
+import type { WorkerMetrics } from './watch/WorkerMetrics.ts';
 
 /** Whose share of the credits a pipeline uses. */
 export const lanes: Readonly<Record<PipelineName, string>> = {

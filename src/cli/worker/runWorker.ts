@@ -5,17 +5,17 @@ import { exitComplete, type Invocation } from '../command.ts';
 import { sentence } from '../output/sentence.ts';
 import { answerRequests } from './answerRequests.ts';
 import { Drain } from './Drain.ts';
-import { serveHttp } from './httpServer.ts';
+import { serveHttp } from './http/httpServer.ts';
 import { openParts, type WorkerParts } from './openParts.ts';
 import { prepareKafka } from './prepareKafka.ts';
-import { Probe } from './Probe.ts';
-import { ProviderWatch } from './ProviderWatch.ts';
-import type { WorkerState } from './readiness.ts';
+import { Probe } from './http/Probe.ts';
+import { ProviderWatch } from './watch/ProviderWatch.ts';
+import type { WorkerState } from './http/readiness.ts';
 import { tellStart } from './tellStart.ts';
 import { untilThere, type UntilThereOptions } from './untilThere.ts';
-import { WorkerLog } from './WorkerLog.ts';
+import { WorkerLog } from './watch/WorkerLog.ts';
 import type { WorkOptions } from './workOptions.ts';
-import { workerPages } from './workerPages.ts';
+import { workerPages } from './http/workerPages.ts';
 
 /** A worker at work. */
 interface Worker {

@@ -1,5 +1,5 @@
 import type { IHeaders, Message, TopicMessages } from 'kafkajs';
-import type { SinkRecord } from '../../model/recordPorts.ts';
+import type { SinkRecord } from '../../../model/recordPorts.ts';
 
 /** Bytes sent at once: a broker takes 1 MiB of one partition at most, by default (message.max.bytes). */
 const chunkBytes = 512 * 1024;

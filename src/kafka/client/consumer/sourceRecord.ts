@@ -1,5 +1,5 @@
 import type { IHeaders, KafkaMessage } from 'kafkajs';
-import type { RecordHeader, SourceRecord, TopicPartition } from '../../model/recordPorts.ts';
+import type { RecordHeader, SourceRecord, TopicPartition } from '../../../model/recordPorts.ts';
 
 /** A message of kafkajs as the record it is. */
 export function toSourceRecord({ topic, partition }: TopicPartition, message: KafkaMessage): SourceRecord {

@@ -1,4 +1,4 @@
-import type { PipelineName, ProviderHealth } from '../../index.ts';
+import type { PipelineName, ProviderHealth } from '../../../index.ts';
 import { jsonPage, type Page } from './httpServer.ts';
 import type { Probe } from './Probe.ts';
 

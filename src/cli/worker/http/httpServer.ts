@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { OptionsError, PipelineError } from '../../index.ts';
+import { OptionsError, PipelineError } from '../../../index.ts';
 
 /** What is answered to a request. */
 export interface Page {

@@ -1,8 +1,8 @@
-import type { ProviderHealth } from '../../index.ts';
-import { duration } from '../output/duration.ts';
-import { sentence } from '../output/sentence.ts';
-import { timeOf } from '../output/time.ts';
-import type { PipelineHealth } from './readiness.ts';
+import type { ProviderHealth } from '../../../index.ts';
+import { duration } from '../../output/duration.ts';
+import { sentence } from '../../output/sentence.ts';
+import { timeOf } from '../../output/time.ts';
+import type { PipelineHealth } from '../http/readiness.ts';
 
 const everyMs = 1_000;
 

@@ -1,8 +1,8 @@
 import type { Consumer } from 'kafkajs';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { GroupMember } from '../../../src/kafka/client/GroupMember.ts';
-import type { KafkaClient } from '../../../src/kafka/client/kafkaClient.ts';
-import { resolveSourceOptions } from '../../../src/kafka/kafkaSource.ts';
+import { GroupMember } from '../../../../src/kafka/client/consumer/GroupMember.ts';
+import type { KafkaClient } from '../../../../src/kafka/client/kafkaClient.ts';
+import { resolveSourceOptions } from '../../../../src/kafka/kafkaSource.ts';
 
 type Listener = (event: { payload: unknown }) => void;
 

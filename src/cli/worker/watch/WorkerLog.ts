@@ -1,9 +1,9 @@
-import type { CompletionEvent, PipelineName, RunEvent } from '../../index.ts';
-import type { KafkaLog, WorkerEvent, WorkerObserver } from '../../kafka/index.ts';
-import { duration } from '../output/duration.ts';
-import { sentence } from '../output/sentence.ts';
-import { timeOf } from '../output/time.ts';
-import type { Writer } from '../output/writer.ts';
+import type { CompletionEvent, PipelineName, RunEvent } from '../../../index.ts';
+import type { KafkaLog, WorkerEvent, WorkerObserver } from '../../../kafka/index.ts';
+import { duration } from '../../output/duration.ts';
+import { sentence } from '../../output/sentence.ts';
+import { timeOf } from '../../output/time.ts';
+import type { Writer } from '../../output/writer.ts';
 
 /** A shorter wait is over before anybody has read of it. */
 const worthALineMs = 1_000;

@@ -1,6 +1,6 @@
-import type { PipelineError } from '../../index.ts';
-import { duration } from '../output/duration.ts';
-import { sentence } from '../output/sentence.ts';
+import type { PipelineError } from '../../../index.ts';
+import { duration } from '../../output/duration.ts';
+import { sentence } from '../../output/sentence.ts';
 
 /** Somebody who may wait for the database. */
 export interface DatabaseWaiter {

@@ -1,12 +1,12 @@
 import { Partitioners, type Admin, type Producer } from 'kafkajs';
-import { PublishError } from '../../model/errors.ts';
-import type { Announcer, RecordSink, SinkRecord } from '../../model/recordPorts.ts';
-import { connected, disconnected } from './connected.ts';
-import { describeTopics } from './describeTopics.ts';
+import { PublishError } from '../../../model/errors.ts';
+import type { Announcer, RecordSink, SinkRecord } from '../../../model/recordPorts.ts';
+import { connected, disconnected } from '../connected.ts';
+import { describeTopics } from '../describeTopics.ts';
 import { KafkaAnnouncer } from './KafkaAnnouncer.ts';
-import type { KafkaClient } from './kafkaClient.ts';
-import { publishError } from './kafkaErrors.ts';
-import type { KafkaSinkSettings } from '../kafkaSink.ts';
+import type { KafkaClient } from '../kafkaClient.ts';
+import { publishError } from '../kafkaErrors.ts';
+import type { KafkaSinkSettings } from '../../kafkaSink.ts';
 import { inChunks, toTopicMessages } from './sinkMessages.ts';
 
 /** The sink: a producer for what needs no transaction, and an announcer per owned partition. */

@@ -1,10 +1,10 @@
 import { Partitioners, type Admin, type Producer, type Transaction } from 'kafkajs';
-import { together } from '../../flow/together.ts';
-import { decodeAnnounced, encodeAnnounced } from '../../model/announcedBitmap.ts';
-import { PublishError, type PipelineError } from '../../model/errors.ts';
-import type { Announcer, CommittedState, SinkRecord } from '../../model/recordPorts.ts';
-import type { KafkaClient } from './kafkaClient.ts';
-import { isOfType, publishError } from './kafkaErrors.ts';
+import { together } from '../../../flow/together.ts';
+import { decodeAnnounced, encodeAnnounced } from '../../../model/announcedBitmap.ts';
+import { PublishError, type PipelineError } from '../../../model/errors.ts';
+import type { Announcer, CommittedState, SinkRecord } from '../../../model/recordPorts.ts';
+import type { KafkaClient } from '../kafkaClient.ts';
+import { isOfType, publishError } from '../kafkaErrors.ts';
 import { inChunks, toTopicMessages } from './sinkMessages.ts';
 
 interface AnnouncerSettings {

@@ -1,10 +1,10 @@
 import type { Consumer, EachBatchPayload } from 'kafkajs';
-import { Assignment, type Revocation } from '../../model/assignment.ts';
-import { BrokerError, FencedError, PipelineError } from '../../model/errors.ts';
-import type { RecordHandlers, RecordPosition, RecordSource, TopicPartition } from '../../model/recordPorts.ts';
-import type { KafkaClient } from './kafkaClient.ts';
-import { brokerError, isHopeless, isRebalancing, isStartingUp } from './kafkaErrors.ts';
-import type { KafkaSourceSettings } from '../kafkaSource.ts';
+import { Assignment, type Revocation } from '../../../model/assignment.ts';
+import { BrokerError, FencedError, PipelineError } from '../../../model/errors.ts';
+import type { RecordHandlers, RecordPosition, RecordSource, TopicPartition } from '../../../model/recordPorts.ts';
+import type { KafkaClient } from '../kafkaClient.ts';
+import { brokerError, isHopeless, isRebalancing, isStartingUp } from '../kafkaErrors.ts';
+import type { KafkaSourceSettings } from '../../kafkaSource.ts';
 import { openConsumer, type ConsumerEvents } from './openConsumer.ts';
 import { toSourceRecord } from './sourceRecord.ts';
 import { Signal } from './Signal.ts';

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
-import { jsonPage, serveHttp } from '../../../src/cli/worker/httpServer.ts';
-import { OptionsError } from '../../../src/model/errors.ts';
-import { track } from '../../support/track.ts';
+import { jsonPage, serveHttp } from '../../../../src/cli/worker/http/httpServer.ts';
+import { OptionsError } from '../../../../src/model/errors.ts';
+import { track } from '../../../support/track.ts';
 
 const host = '127.0.0.1';
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { Probe } from '../../../src/cli/worker/Probe.ts';
+import { Probe } from '../../../../src/cli/worker/http/Probe.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -1,7 +1,7 @@
 import type { Consumer, EachBatchPayload } from 'kafkajs';
-import type { RecordPosition, TopicPartition } from '../../model/recordPorts.ts';
-import type { KafkaClient } from './kafkaClient.ts';
-import type { KafkaSourceSettings } from '../kafkaSource.ts';
+import type { RecordPosition, TopicPartition } from '../../../model/recordPorts.ts';
+import type { KafkaClient } from '../kafkaClient.ts';
+import type { KafkaSourceSettings } from '../../kafkaSource.ts';
 import { subscribedAssigner } from './subscribedAssigner.ts';
 
 /** What a consumer of kafkajs tells of its life. */

@@ -1,6 +1,6 @@
 import type { KafkaMessage } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
-import { toSourceRecord } from '../../../src/kafka/client/sourceRecord.ts';
+import { toSourceRecord } from '../../../../src/kafka/client/consumer/sourceRecord.ts';
 
 const place = { topic: 'IN', partition: 0 };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { DatabaseWatch } from '../../../src/cli/worker/DatabaseWatch.ts';
-import { SinkError } from '../../../src/model/errors.ts';
+import { DatabaseWatch } from '../../../../src/cli/worker/watch/DatabaseWatch.ts';
+import { SinkError } from '../../../../src/model/errors.ts';
 
 const away = new SinkError('database_unavailable', 'no connection', { retryable: true });
 

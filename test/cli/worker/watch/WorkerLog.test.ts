@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { WorkerLog } from '../../../src/cli/worker/WorkerLog.ts';
-import { PipelineError, RequestError, SinkError } from '../../../src/model/errors.ts';
-import type { WorkerEvent } from '../../../src/model/workerEvents.ts';
+import { WorkerLog } from '../../../../src/cli/worker/watch/WorkerLog.ts';
+import { PipelineError, RequestError, SinkError } from '../../../../src/model/errors.ts';
+import type { WorkerEvent } from '../../../../src/model/workerEvents.ts';
 
 const start = Date.UTC(2026, 10, 24, 14, 3);
 const key = 'MARKET_DATA_UPDATE_REQUEST-0-17-1764000000000';

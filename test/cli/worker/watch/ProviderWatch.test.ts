@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { ProviderWatch } from '../../../src/cli/worker/ProviderWatch.ts';
-import { ProviderError } from '../../../src/model/errors.ts';
-import type { ProviderHealth } from '../../../src/model/ports.ts';
+import { ProviderWatch } from '../../../../src/cli/worker/watch/ProviderWatch.ts';
+import { ProviderError } from '../../../../src/model/errors.ts';
+import type { ProviderHealth } from '../../../../src/model/ports.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ now: Date.UTC(2026, 10, 24, 12) });

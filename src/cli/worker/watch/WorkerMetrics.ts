@@ -1,8 +1,8 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
-import type { Batch, PipelineName } from '../../index.ts';
-import { recordMetrics, recordWorkerMetrics, Registry } from '../../metrics/index.ts';
-import type { WorkerObserver } from '../../kafka/index.ts';
-import type { OpenPipeline } from './pipelines.ts';
+import type { Batch, PipelineName } from '../../../index.ts';
+import { recordMetrics, recordWorkerMetrics, Registry } from '../../../metrics/index.ts';
+import type { WorkerObserver } from '../../../kafka/index.ts';
+import type { OpenPipeline } from '../pipelines.ts';
 
 /** The metrics of one worker. */
 export class WorkerMetrics {
