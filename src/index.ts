@@ -119,6 +119,7 @@ export * from './model/events/historicalMarketDataCompleted.ts';
 export * from './model/events/marketDataCompleted.ts';
 export * from './model/events/marketIndexDataCompleted.ts';
 export * from './model/events/progress.ts';
+export { failedRequest } from './model/events/failedRequest.ts';
 export { rejectedRequest } from './model/events/rejectedRequest.ts';
 export { serializeCompletion } from './model/events/serializeCompletion.ts';
 export { parseEvent, serializeEvent } from './model/events/serializeEvent.ts';

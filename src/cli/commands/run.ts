@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { PipelineError, serializeEvent, type CompletionEvent } from '../../index.ts';
+import { failedRequest, PipelineError, rejectedRequest, serializeEvent, type CompletionEvent } from '../../index.ts';
 import { checkTables, type Database } from '../../postgres/index.ts';
 import { exitComplete, exitFailed, exitPartial, type Command, type Invocation } from '../command.ts';
 import { ledgerKey, readRunOptions, runOptions, type RunOptions } from '../input/runOptions.ts';
@@ -7,7 +7,6 @@ import { logCompletion, quotaBackAt } from '../output/completionText.ts';
 import { showProgress } from '../output/progress.ts';
 import { sentence } from '../output/sentence.ts';
 import { timeOf } from '../output/time.ts';
-import { failedCompletion } from '../jobs/failedCompletion.ts';
 import type { PreparedRequest } from '../jobs/jobs.ts';
 import { openDatabase } from '../jobs/openDatabase.ts';
 import { readRequest } from '../jobs/readRequest.ts';
@@ -62,6 +61,8 @@ async function completionOf(
     if (error.code === 'options_invalid') throw error;
     writer.log(`fintrack-pipelines: ${sentence(error)}`);
     if (error.retryable && isStarted && database !== undefined) writer.log(`to go on where it stopped, ${goOn}`);
-    return failedCompletion(job.name, error, requestId, request);
+    return request === undefined
+      ? rejectedRequest(job.name, error, requestId)
+      : failedRequest(request, error, { key: requestId, stage: 'validate' });
   }
 }

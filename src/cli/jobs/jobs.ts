@@ -45,9 +45,7 @@ export interface Input {
 }
 
 /** A request that was read, ready to be planned and run. */
-export interface PreparedRequest {
-  readonly inputs: readonly Input[];
-  readonly refused: readonly RefusedInput[];
+export interface PreparedRequest extends Request<Input> {
   /** Without a database everything is kept in memory. */
   open(database: Database | undefined): OpenRequest;
 }
@@ -132,8 +130,7 @@ function defineJob<R extends Request<I>, I extends Input, T, C extends Completio
           const parsed = parse(message);
           const request = { ...parsed, refused: [...parsed.refused, ...refused] };
           return {
-            inputs: request.inputs,
-            refused: request.refused,
+            ...request,
             open: (database) => openRequest(parts, request, openFetcher(database), database),
           };
         },

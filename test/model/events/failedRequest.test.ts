@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { failedRequest } from '../../../../src/kafka/requests/partition/failedRequest.ts';
-import { PipelineError } from '../../../../src/model/errors.ts';
-import { marketDataCompletedSchema } from '../../../../src/model/events/marketDataCompleted.ts';
-import { marketIndexDataCompletedSchema } from '../../../../src/model/events/marketIndexDataCompleted.ts';
-import { parseMarketDataRequest } from '../../../../src/model/requests/marketDataRequest.ts';
-import { parseMarketIndexDataRequest } from '../../../../src/model/requests/marketIndexDataRequest.ts';
+import { failedRequest } from '../../../src/model/events/failedRequest.ts';
+import { PipelineError } from '../../../src/model/errors.ts';
+import { marketDataCompletedSchema } from '../../../src/model/events/marketDataCompleted.ts';
+import { marketIndexDataCompletedSchema } from '../../../src/model/events/marketIndexDataCompleted.ts';
+import { parseMarketDataRequest } from '../../../src/model/requests/marketDataRequest.ts';
+import { parseMarketIndexDataRequest } from '../../../src/model/requests/marketIndexDataRequest.ts';
 
 const error = new PipelineError('timeout', 'no progress');
 
