@@ -158,6 +158,23 @@ describe.skipIf(broker?.saslBrokers === undefined)('authentication', () => {
   const connection = { brokers: broker?.saslBrokers ?? ['127.0.0.1:1'], ...short };
   const sasl = { mechanism: 'plain', username: 'tester', password: kafkaSaslPassword } as const;
 
+  it('11, 12: headers of any name and number hold nobody up', async () => {
+    await using kafka = track(await openKafka(brokers));
+    const topic = await kafka.createTopic(1);
+    await using sink = track(kafka.sink(), close);
+    const names = ['toString', '__proto__', ...Array.from({ length: 30_000 }, (_, index) => `h${index % 20_000}`)];
+    const headers = names.map((name) => ({ name, value: 'v' }));
+    await sink.send([
+      { topic, partition: 0, value: 'many', headers },
+      { topic, partition: 0, value: 'after' },
+    ]);
+    await using source = track(kafka.source(topic, [topic]), stop);
+    const reader = await new Reader(source).run();
+    await reader.read(2);
+    const read = reader.record('many').headers.map(({ name }) => name);
+    expect(read.toSorted()).toEqual(names.toSorted());
+  });
+
   it('lets in whoever has the password', async () => {
     await using kafka = track(await openKafka(brokers));
     const topic = await kafka.createTopic(1);

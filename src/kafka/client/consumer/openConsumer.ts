@@ -2,6 +2,7 @@ import type { Consumer, EachBatchPayload } from 'kafkajs';
 import type { RecordPosition, TopicPartition } from '../../../model/recordPorts.ts';
 import type { KafkaClient } from '../kafkaClient.ts';
 import type { KafkaSourceSettings } from '../../kafkaSource.ts';
+import { readHeadersLinearly } from './readHeadersLinearly.ts';
 import { subscribedAssigner } from './subscribedAssigner.ts';
 
 /** What a consumer of kafkajs tells of its life. */
@@ -23,6 +24,7 @@ export async function openConsumer(
   events: ConsumerEvents,
 ): Promise<void> {
   const { groupId, topics, sessionTimeoutMs } = settings;
+  readHeadersLinearly();
   const consumer = kafka.consumer({
     groupId,
     partitionAssigners: [subscribedAssigner],

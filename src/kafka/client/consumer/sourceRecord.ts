@@ -17,17 +17,7 @@ export function toSourceRecord({ topic, partition }: TopicPartition, message: Ka
 /** kafkajs puts the values of a name that comes more than once into an array. */
 function toHeaders(headers: IHeaders): RecordHeader[] {
   return Object.entries(headers).flatMap(([name, value]) =>
-    (Array.isArray(value) ? value : [value])
-      .filter(wasSent)
-      // A header without a value is read as an empty one.
-      .map((each) => ({ name, value: Buffer.from(each ?? '') })),
+    // A header without a value is read as an empty one.
+    (Array.isArray(value) ? value : [value]).map((each) => ({ name, value: Buffer.from(each ?? '') })),
   );
-}
-
-/**
- * Not so what every object inherits under a name such as `toString`: kafkajs takes it for an earlier header of that name
- * (protocol/recordBatch/record/v0/decoder.js), and one message would end every consumer that reads it.
- */
-function wasSent(value: Buffer | string | undefined): boolean {
-  return value == null || typeof value === 'string' || Buffer.isBuffer(value);
 }

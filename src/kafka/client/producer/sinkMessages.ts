@@ -43,7 +43,11 @@ function toMessage({ partition, key, value, headers, timestampMs }: SinkRecord):
 /** A name that comes more than once has its values in an array. */
 function toHeaders(headers: NonNullable<SinkRecord['headers']>): IHeaders {
   const byName = new Map<string, Buffer[]>();
-  for (const { name, value } of headers) byName.set(name, [...(byName.get(name) ?? []), Buffer.from(value)]);
+  for (const { name, value } of headers) {
+    const values = byName.get(name) ?? [];
+    byName.set(name, values);
+    values.push(Buffer.from(value));
+  }
   return Object.fromEntries(byName);
 }
 
