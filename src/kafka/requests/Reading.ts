@@ -1,6 +1,6 @@
 import { Subject } from 'rxjs';
 import type { TopicPartition } from '../../model/recordPorts.ts';
-import { WorkPartition } from '../work/WorkPartition.ts';
+import { WorkPartition } from '../parts/WorkPartition.ts';
 import { AssignedPartitions } from './AssignedPartitions.ts';
 import type { FromRequestsSettings } from './fromRequestsOptions.ts';
 import type { AnyDelivery, PartitionContext, PartitionHandler } from './partitionHandler.ts';

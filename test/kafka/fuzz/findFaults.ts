@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { ledgerKeyOf } from '../../../src/kafka/records/ledgerKeyOf.ts';
 import type { AnyRequestTopic } from '../../../src/kafka/requests/requestTopic.ts';
-import { workReader } from '../../../src/kafka/work/workRecord.ts';
+import { workReader } from '../../../src/kafka/parts/workRecord.ts';
 import { PipelineError } from '../../../src/model/errors.ts';
 import type { CompletionEvent } from '../../../src/model/events/completion.ts';
 import { historicalMarketDataCompletedSchema } from '../../../src/model/events/historicalMarketDataCompleted.ts';

@@ -1,6 +1,6 @@
 import type { Acceptance } from '../../../model/ports.ts';
 import type { Request } from '../../../model/requests/request.ts';
-import { shareOut } from '../../work/shareOut.ts';
+import { shareOut } from '../../parts/shareOut.ts';
 import type { PartitionContext } from '../partitionHandler.ts';
 import type { AnyRequestTopic } from '../requestTopic.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { marketDataTopic } from '../../../src/kafka/requests/requestTopics.ts';
-import { shareOut } from '../../../src/kafka/work/shareOut.ts';
-import { workReader } from '../../../src/kafka/work/workRecord.ts';
+import { shareOut } from '../../../src/kafka/parts/shareOut.ts';
+import { workReader } from '../../../src/kafka/parts/workRecord.ts';
 import { memoryBroker } from '../../../src/memory/memoryBroker.ts';
 import type { RecordSink, SinkRecord } from '../../../src/model/recordPorts.ts';
 import { assetsOf } from './workBench.ts';

@@ -3,8 +3,8 @@ import type { PartitionHandler } from '../../../src/kafka/requests/partitionHand
 import { ProgressWatch } from '../../../src/kafka/requests/ProgressWatch.ts';
 import { marketDataTopic } from '../../../src/kafka/requests/requestTopics.ts';
 import type { WorkerEvent } from '../../../src/model/workerEvents.ts';
-import { shareOut } from '../../../src/kafka/work/shareOut.ts';
-import { WorkPartition } from '../../../src/kafka/work/WorkPartition.ts';
+import { shareOut } from '../../../src/kafka/parts/shareOut.ts';
+import { WorkPartition } from '../../../src/kafka/parts/WorkPartition.ts';
 import { memoryBroker, type MemoryBroker } from '../../../src/memory/memoryBroker.ts';
 import { memorySink } from '../../../src/memory/memorySink.ts';
 import type { Delivery } from '../../../src/model/delivery.ts';
