@@ -125,7 +125,8 @@ describe.each(shapes)('marketData on tables of shape %s', (shape) => {
   it('stops when its signal aborts, and goes on under the same key where it stopped', async () => {
     const stop = new AbortController();
     await using opened = await open((symbols) => {
-      if (symbols.includes('S100')) stop.abort();
+      // Two batches are planned at once, so that either comes first: the second call tells that one is served (issue 10, 25).
+      if (opened.server.requests.length === 2) stop.abort();
       return served(symbols);
     });
     const { sink, pipeline } = opened;
@@ -137,7 +138,8 @@ describe.each(shapes)('marketData on tables of shape %s', (shape) => {
     expect(stopped.status).toBe('partial');
     const done = stopped.assets?.map(({ symbol }) => symbol) ?? [];
     const notTried = stopped.skipped.map(({ symbol }) => symbol);
-    expect(notTried).toContain('S100');
+    expect(done).toHaveLength(100);
+    for (const symbol of opened.server.requests[1]?.symbols ?? ['no second call']) expect(notTried).toContain(symbol);
     expect(new Set([...done, ...notTried])).toEqual(new Set(symbolsFrom(250)));
     expect(done.length + notTried.length).toBe(250);
     expect(new Set(stopped.skipped.map(({ reason }) => reason))).toEqual(new Set(['canceled']));
