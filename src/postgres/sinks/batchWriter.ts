@@ -1,7 +1,6 @@
 import type { Queryable, Transaction } from '@databases/pg';
 import { isUnfinished, type Batch, type WriteCounts } from '../../model/batch.ts';
-import { SinkError } from '../../model/errors.ts';
-import type { PipelineError } from '../../model/errors.ts';
+import { PipelineError, SinkError } from '../../model/errors.ts';
 import type { Outcome } from '../../model/outcome.ts';
 import type { WriteResult } from '../../model/ports.ts';
 import type { Database } from '../connectDatabase.ts';
@@ -9,11 +8,10 @@ import { inTransaction, withRetry } from '../inTransaction.ts';
 import { isResumable } from '../ledger/batchRows.ts';
 import type { BatchKey, BatchRows, StoredBatch } from '../ledger/batchRows.ts';
 import { isRowError } from './rowErrors.ts';
-import type { OpenTable, SinkTable, Unit, Written } from './sinkTable.ts';
+import type { OpenTable, SinkTable, Unit, UnitResult, Written } from './sinkTable.ts';
 import { settleOutcomes, sortOut } from './sortOut.ts';
-import type { Failures, SortedOut } from './sortOut.ts';
+import type { SortedOut } from './sortOut.ts';
 import { writeByHalves } from './writeUnits.ts';
-import type { UnitsWritten } from './writeUnits.ts';
 
 export interface BatchWriterOptions<I, T> {
   readonly database: Database;
@@ -31,8 +29,6 @@ interface Work<I, T> extends SortedOut<I, T> {
   readonly careful: boolean;
 }
 
-const noneRefused: UnitsWritten['refused'] = new Map();
-
 /**
  * Makes `Sink.write`: the rows of a batch and its entry in the ledger, in one transaction.
  *
@@ -48,7 +44,7 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
       const open = await options.open(signal, careful);
       const work: Work<I, T> = { batch, open, careful, ...sortOut(batch, table, open, refuse) };
       if (batch.request === undefined && work.units.length === 0) {
-        return resultOf(settle(work, work.failures), nothingWritten);
+        return resultOf(settleOutcomes(batch, work.failures), nothingWritten);
       }
       const stored = isOneStatement(work)
         ? await withRetry(database, () => storeAtOnce(database.pool, work), { signal })
@@ -73,17 +69,23 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
 
   /** Undefined when the ledger has the batch, and nothing was written. */
   async function storeAtOnce(queryable: Queryable, work: Work<I, T>): Promise<WriteResult<I, T> | undefined> {
-    const outcomes = settle(work, work.failures);
+    const { open, units } = work;
     const key = keyOf(work.batch);
-    const written = await work.open.write(queryable, work.units, key && rows.entry(key, outcomes));
+    const expected = () =>
+      settle(
+        work,
+        units,
+        units.map(({ outcome }) => open.asStored(outcome)),
+      );
+    const written = await open.write(queryable, units, key && rows.entry(key, expected()));
     if (!written.recorded) return undefined;
-    await work.open.remember?.(queryable, work.units);
-    return resultOf(outcomes, countsOf(written));
+    await open.remember?.(queryable, keptUnits(units, written));
+    return resultOf(settle(work, units, written.results), countsOf(written));
   }
 
   async function storeRows(transaction: Transaction, work: Work<I, T>): Promise<WriteResult<I, T>> {
     const written = await writeUnits(transaction, work, work.units);
-    return resultOf(settle(work, failuresAfter(work.failures, written)), countsOf(written));
+    return resultOf(settle(work, work.units, written.results), countsOf(written));
   }
 
   /** A shutdown: its rows are worth keeping, unless another process has done the batch meanwhile. */
@@ -101,7 +103,7 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
   async function storeCarefully(transaction: Transaction, work: Work<I, T>, key: BatchKey): Promise<WriteResult<I, T>> {
     if (!(await rows.claim(transaction, key))) return takeUp(transaction, work, key);
     const written = await writeUnits(transaction, work, work.units);
-    const outcomes = settle(work, failuresAfter(work.failures, written));
+    const outcomes = settle(work, work.units, written.results);
     return resultOf(outcomes, await rows.complete(transaction, key, outcomes, countsOf(written)));
   }
 
@@ -114,7 +116,7 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
     }
     const units = work.units.filter(({ indexes }) => indexes.some((index) => isLeftOver(stored, index)));
     const written = await writeUnits(transaction, work, units);
-    const settled = settle(work, failuresAfter(work.failures, written));
+    const settled = settle(work, units, written.results);
     const outcomes = stored.outcomes.map((outcome, index) =>
       isLeftOver(stored, index) ? (settled[index] ?? outcome) : outcome,
     );
@@ -126,17 +128,13 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
     transaction: Transaction,
     { open, careful }: Work<I, T>,
     units: readonly Unit<I, T>[],
-  ): Promise<UnitsWritten> {
-    if (units.length === 0) return { ...nothingWritten, recorded: true, refused: noneRefused };
+  ): Promise<Written<I, T>> {
+    if (units.length === 0) return { ...nothingWritten, recorded: true, results: [] };
     const written = careful
       ? await writeByHalves(transaction, table, open, units)
-      : { ...(await open.write(transaction, units)), refused: noneRefused };
+      : await open.write(transaction, units);
     await open.remember?.(transaction, keptUnits(units, written));
     return written;
-  }
-
-  function settle({ batch }: Work<I, T>, failures: Failures): Outcome<I, T>[] {
-    return settleOutcomes(batch, table, failures);
   }
 }
 
@@ -150,7 +148,21 @@ function isOneStatement<I, T>({ batch, open, careful }: Work<I, T>): boolean {
 
 const nothingWritten: WriteCounts = { inserted: 0, updated: 0, unchanged: 0, transactions: 0 };
 
-function countsOf({ inserted, updated, unchanged }: Written): WriteCounts {
+/** The outcomes of a batch, some units of which have been written. */
+function settle<I, T>(
+  { batch, failures }: Work<I, T>,
+  units: readonly Unit<I, T>[],
+  results: readonly UnitResult<I, T>[],
+): Outcome<I, T>[] {
+  const all = new Map<number, UnitResult<I, T>>(failures);
+  units.forEach(({ indexes }, at) => {
+    const result = results[at];
+    if (result !== undefined) for (const index of indexes) all.set(index, result);
+  });
+  return settleOutcomes(batch, all);
+}
+
+function countsOf({ inserted, updated, unchanged }: Written<unknown, unknown>): WriteCounts {
   return { inserted, updated, unchanged, transactions: 1 };
 }
 
@@ -159,15 +171,8 @@ function isLeftOver<I, T>({ outcomes }: StoredBatch<I, T>, index: number): boole
   return outcome !== undefined && isResumable(outcome);
 }
 
-function keptUnits<I, T>(units: readonly Unit<I, T>[], { refused }: UnitsWritten): readonly Unit<I, T>[] {
-  return refused.size === 0 ? units : units.filter((unit) => !refused.has(unit));
-}
-
-function failuresAfter(failures: Failures, { refused }: UnitsWritten): Failures {
-  if (refused.size === 0) return failures;
-  const all = new Map(failures);
-  for (const [{ indexes }, error] of refused) for (const index of indexes) all.set(index, error);
-  return all;
+function keptUnits<I, T>(units: readonly Unit<I, T>[], { results }: Written<I, T>): readonly Unit<I, T>[] {
+  return units.filter((_, at) => !PipelineError.isInstance(results[at]));
 }
 
 function resultOf<I, T>(outcomes: readonly Outcome<I, T>[], counts: WriteCounts): WriteResult<I, T> {

@@ -2,6 +2,7 @@ import { sql } from '@databases/pg';
 import type { SQLQuery } from '@databases/pg';
 import { SinkError } from '../../model/errors.ts';
 import type { PipelineError } from '../../model/errors.ts';
+import type { OkOutcome } from '../../model/outcome.ts';
 import type { AssetType, MonthlyPrice, MonthlyPrices, MonthlyRange } from '../../model/records.ts';
 import type { Database } from '../connectDatabase.ts';
 import type { LedgerCodec } from '../ledger/outcomeCodec.ts';
@@ -23,17 +24,13 @@ export function monthlyTable(database: Database, provider: string): SinkTable<Mo
     columns: ['symbol', 'asset_type', 'date', 'price'],
     keyOf: ({ symbol, assetType }) => `${symbol}\0${assetType}`,
     describe,
-    settled: (outcome) => {
-      const { symbol, assetType, storedMonths = 0 } = outcome.input;
-      const recordCount = storedMonths + byMonth(outcome.value.prices).length;
-      return { ...outcome, value: { symbol, assetType, recordCount, prices: [] } };
-    },
     open: (shape): OpenTable<MonthlyRange, MonthlyPrices> => {
       const write = rowsWriter(database.ownSchema, 4, (allowed) => changedMonths(database, shape, allowed));
       const remember = fetchedMonths(database, name, provider);
       return {
         check: ({ input, value }) => checkPrices(value.prices, shape, () => describe(input)),
-        write: (transaction, units, entry) => {
+        asStored,
+        write: async (queryable, units, entry) => {
           const rows = units.flatMap(rowsOf);
           const values = [
             textArray(rows.map(({ symbol }) => symbol)),
@@ -41,7 +38,8 @@ export function monthlyTable(database: Database, provider: string): SinkTable<Mo
             plainArray(rows.map(({ date }) => date)),
             plainArray(rows.map(({ price }) => price)),
           ];
-          return write(transaction, values, rows.length, entry);
+          const written = await write(queryable, values, rows.length, entry);
+          return { ...written, results: units.map(({ outcome }) => asStored(outcome)) };
         },
         remember,
       };
@@ -51,6 +49,13 @@ export function monthlyTable(database: Database, provider: string): SinkTable<Mo
 
 function describe({ symbol, assetType }: MonthlyRange): string {
   return `${name}: ${symbol} ${assetType}`;
+}
+
+/** What is stored is in the table: how many months it was is told. */
+function asStored(outcome: OkOutcome<MonthlyRange, MonthlyPrices>): OkOutcome<MonthlyRange, MonthlyPrices> {
+  const { symbol, assetType, storedMonths = 0 } = outcome.input;
+  const recordCount = storedMonths + byMonth(outcome.value.prices).length;
+  return { ...outcome, value: { symbol, assetType, recordCount, prices: [] } };
 }
 
 function rowsOf({ outcome: { input, value } }: Unit<MonthlyRange, MonthlyPrices>) {

@@ -61,14 +61,15 @@ export function quoteTable<I, T>(database: Database, options: QuoteTableOptions<
           }
           return undefined;
         },
-        write: (transaction, units, entry) => {
+        asStored: (outcome) => outcome,
+        write: async (queryable, units, entry) => {
           const outcomes = units.map(({ outcome }) => outcome);
           const values = [
             ...key.map(({ of }) => textArray(outcomes.map(({ input }) => of(input)))),
             ...columns.map(({ of }) => plainArray(outcomes.map(({ value }) => of(value)))),
             plainArray(agesMs(outcomes)),
           ];
-          return write(transaction, values, units.length, entry);
+          return { ...(await write(queryable, values, units.length, entry)), results: outcomes };
         },
       };
     },

@@ -3,7 +3,6 @@ import type { Queryable, SQLQuery } from '@databases/pg';
 import { isUnrecorded, recordEntry } from '../ledger/batchRows.ts';
 import type { LedgerEntry } from '../ledger/batchRows.ts';
 import { runForRow, statementOf } from '../ledger/statement.ts';
-import type { Written } from './sinkTable.ts';
 
 /** The clock of the price tables: timestamps without time zone, in UTC. */
 export const utcNow = sql`(statement_timestamp() at time zone 'UTC')`;
@@ -15,13 +14,21 @@ interface CountsRow {
   readonly unchanged: number;
 }
 
+/** How many rows a statement has written, and whether the ledger took the entry. */
+export interface RowsWritten {
+  readonly recorded: boolean;
+  readonly inserted: number;
+  readonly updated: number;
+  readonly unchanged: number;
+}
+
 /** Runs a write: `rows` is how many rows the values hold. */
 export type RowsWriter = (
   queryable: Queryable,
   values: readonly unknown[],
   rows: number,
   entry: LedgerEntry | undefined,
-) => Promise<Written>;
+) => Promise<RowsWritten>;
 
 /**
  * Makes the statement that writes rows, alone and with their entry in the ledger: one round trip for both.

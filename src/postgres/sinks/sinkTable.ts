@@ -12,13 +12,18 @@ export interface Unit<I, T> {
   readonly indexes: readonly number[];
 }
 
+/** What became of a unit: its outcome with the value that the table holds now, or why the table does not hold it. */
+export type UnitResult<I, T> = OkOutcome<I, T> | PipelineError;
+
 /** What became of the rows of some units. */
-export interface Written {
+export interface Written<I, T> {
   /** Whether the ledger took the entry; true when none was given. */
   readonly recorded: boolean;
   readonly inserted: number;
   readonly updated: number;
   readonly unchanged: number;
+  /** One for each unit, in their order. */
+  readonly results: readonly UnitResult<I, T>[];
 }
 
 /** A price table, as far as the writing of batches cares. */
@@ -30,8 +35,6 @@ export interface SinkTable<I, T> {
   keyOf(input: I): string;
   /** For messages: `market_data: AAPL STOCK`. */
   describe(input: I): string;
-  /** The outcome as it is kept once its value is stored. Default: as it is. */
-  settled?(outcome: OkOutcome<I, T>): OkOutcome<I, T>;
   /** The statements for the table as it is. */
   open(shape: OpenShape): OpenTable<I, T>;
 }
@@ -39,11 +42,13 @@ export interface SinkTable<I, T> {
 export interface OpenTable<I, T> {
   /** Why the table cannot hold a value, found before asking the database. */
   check(outcome: OkOutcome<I, T>): PipelineError | undefined;
+  /** The outcome with the value that the table will hold, as it is told and kept in the ledger. */
+  asStored(outcome: OkOutcome<I, T>): OkOutcome<I, T>;
   /**
    * Writes units in the order of their keys, and their ledger entry when there is one, in one statement. Nothing is
    * written, and `recorded` is false, when the ledger has the entry's key.
    */
-  write(queryable: Queryable, units: readonly Unit<I, T>[], entry?: LedgerEntry): Promise<Written>;
+  write(queryable: Queryable, units: readonly Unit<I, T>[], entry?: LedgerEntry): Promise<Written<I, T>>;
   /** What is to be remembered besides the rows, in the same transaction. Default: nothing, one statement does it all. */
   remember?(transaction: Queryable, units: readonly Unit<I, T>[]): Promise<void>;
 }

@@ -1,10 +1,13 @@
 import type { Batch } from '../../model/batch.ts';
-import type { PipelineError } from '../../model/errors.ts';
+import { PipelineError } from '../../model/errors.ts';
 import type { Outcome } from '../../model/outcome.ts';
-import type { OpenTable, SinkTable, Unit } from './sinkTable.ts';
+import type { OpenTable, SinkTable, Unit, UnitResult } from './sinkTable.ts';
 
 /** Errors by the index of their outcome. */
 export type Failures = ReadonlyMap<number, PipelineError>;
+
+/** What became of outcomes, by their index. */
+export type Results<I, T> = ReadonlyMap<number, UnitResult<I, T>>;
 
 export interface SortedOut<I, T> {
   /** One per key, by key. */
@@ -46,12 +49,13 @@ function inOrder<Value>(values: ReadonlyMap<string, Value>): Value[] {
   return [...values].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
 }
 
-/** The outcomes of a batch after its write: what was refused has failed, and what was never tried was canceled. */
-export function settleOutcomes<I, T>(batch: Batch<I, T>, table: SinkTable<I, T>, failures: Failures): Outcome<I, T>[] {
-  return batch.outcomes.map((outcome, index) => {
-    const error = failures.get(index);
-    if (error !== undefined) return { status: 'failed', input: outcome.input, stage: 'write', error };
-    if (outcome.status === 'pending') return { status: 'skipped', input: outcome.input, reason: 'canceled' };
-    return outcome.status === 'ok' && table.settled !== undefined ? table.settled(outcome) : outcome;
+/** The outcomes of a batch after its write: as the table holds them, failed, or canceled when they were never tried. */
+export function settleOutcomes<I, T>({ outcomes }: Batch<I, T>, results: Results<I, T>): Outcome<I, T>[] {
+  return outcomes.map((outcome, index) => {
+    const { input } = outcome;
+    const result = results.get(index);
+    if (PipelineError.isInstance(result)) return { status: 'failed', input, stage: 'write', error: result };
+    if (result !== undefined) return { ...result, input };
+    return outcome.status === 'pending' ? { status: 'skipped', input, reason: 'canceled' } : outcome;
   });
 }

@@ -1,15 +1,9 @@
 import type { Transaction } from '@databases/pg';
 import { SinkError } from '../../model/errors.ts';
-import type { PipelineError } from '../../model/errors.ts';
 import { isRowError } from './rowErrors.ts';
 import type { OpenTable, SinkTable, Unit, Written } from './sinkTable.ts';
 
-/** What became of units, the refused ones apart. */
-export interface UnitsWritten extends Written {
-  readonly refused: ReadonlyMap<Unit<unknown, unknown>, PipelineError>;
-}
-
-const nothing: UnitsWritten = { recorded: true, inserted: 0, updated: 0, unchanged: 0, refused: new Map() };
+const nothing: Written<never, never> = { recorded: true, inserted: 0, updated: 0, unchanged: 0, results: [] };
 
 /**
  * Writes units by halves, each under a savepoint, until only those are left that the server refuses by themselves: the
@@ -20,15 +14,14 @@ export async function writeByHalves<I, T>(
   table: SinkTable<I, T>,
   open: OpenTable<I, T>,
   units: readonly Unit<I, T>[],
-): Promise<UnitsWritten> {
+): Promise<Written<I, T>> {
   const [first] = units;
   if (first === undefined) return nothing;
   try {
-    const written = await transaction.tx((savepoint) => open.write(savepoint, units));
-    return { ...written, refused: new Map() };
+    return await transaction.tx((savepoint) => open.write(savepoint, units));
   } catch (error) {
     if (!isRowError(error)) throw error;
-    if (units.length === 1) return { ...nothing, refused: new Map([[first, refusal(table, first, error)]]) };
+    if (units.length === 1) return { ...nothing, results: [refusal(table, first, error)] };
   }
   const middle = Math.ceil(units.length / 2);
   const left = await writeByHalves(transaction, table, open, units.slice(0, middle));
@@ -38,7 +31,7 @@ export async function writeByHalves<I, T>(
     inserted: left.inserted + right.inserted,
     updated: left.updated + right.updated,
     unchanged: left.unchanged + right.unchanged,
-    refused: new Map([...left.refused, ...right.refused]),
+    results: [...left.results, ...right.results],
   };
 }
 

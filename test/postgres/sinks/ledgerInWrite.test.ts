@@ -75,6 +75,18 @@ describe('a batch and its ledger row', () => {
     }
   });
 
+  // Issue 10, item 1: the table holds the last of them, and nothing else may be told.
+  it('tells the value that the table holds, wherever a key stands twice in a batch', async () => {
+    const sink = marketDataSink({ database });
+    const { stored } = await sink.write(batchOf([one('A', '1'), one('A', '2')], 'key'), call);
+    expect(stored?.map((outcome) => (outcome as { value: Quote }).value.price)).toEqual(['2', '2']);
+    expect((await sink.ledger.stored('key', 0))?.outcomes).toMatchObject([
+      { value: { price: '2' } },
+      { value: { price: '2' } },
+    ]);
+    expect(await prices()).toEqual({ A: 2 });
+  });
+
   it('stores a batch without a value', async () => {
     const sink = marketDataSink({ database });
     const fresh: Outcome<Asset, Quote> = { status: 'fresh', input: asset('A'), value: quote(asset('A'), '1.50') };
