@@ -80,8 +80,8 @@ const configured = process.env.DATABASE_URL;
 const embedded = configured === undefined ? await startEmbeddedPostgres() : undefined;
 const url = configured ?? embedded.url;
 const database = connectDatabase({ url });
-await createReferenceTables(database);
-await migrate(database);
+await createReferenceTables({ database });
+await migrate({ database });
 
 const limiter = creditLimiter({ credits: 1_000_000, maxConcurrent: 8 });
 const quotes = marketData({

@@ -21,7 +21,7 @@ const mostHours = Number(process.env['BENCH_HOURS'] ?? 24);
 const server = given === undefined ? await startEmbeddedPostgres() : undefined;
 const connection = { url: given ?? server.url, ownSchema: `bench_window_${process.pid}` };
 const database = connectDatabase(connection);
-await migrate(database);
+await migrate({ database });
 
 const share = (arrivals, credits, windowMs) => expectWindow(arrivals, { limit: Infinity, windowMs }) / credits;
 const percent = (value) => `${(value * 100).toFixed(2)} %`;

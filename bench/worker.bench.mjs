@@ -27,8 +27,8 @@ const requestTopic = 'MARKET_DATA_UPDATE_REQUEST';
 const broker = await openBroker();
 const postgres = await startEmbeddedPostgres();
 const database = connectDatabase({ url: postgres.url });
-await createReferenceTables(database);
-await migrate(database);
+await createReferenceTables({ database });
+await migrate({ database });
 await database.close();
 const market = await startMarket(latencyMs);
 

@@ -29,8 +29,8 @@ const open = (name) =>
   connectDatabase({ url, schema: `bench_${name}_${suffix}`, ownSchema: `bench_${name}_ledger_${suffix}`, poolSize: 1 });
 const contestants = { bare: open('bare'), ours: open('ours') };
 for (const database of Object.values(contestants)) {
-  await createReferenceTables(database);
-  await migrate(database);
+  await createReferenceTables({ database });
+  await migrate({ database });
 }
 const bare = new pg.Client({ connectionString: url });
 await bare.connect();

@@ -20,8 +20,8 @@ const configured = process.env['DATABASE_URL'];
 const embedded = configured === undefined ? await startEmbeddedPostgres() : undefined;
 const database = connectDatabase({ url: configured ?? embedded?.url ?? '' });
 try {
-  await createReferenceTables(database);
-  await migrate(database);
+  await createReferenceTables({ database });
+  await migrate({ database });
 
   const sink = monthlyPriceSink({ database, provider: 'recorded' });
   const pipeline = historicalMarketData({ fetcher: limited(recordedMonthly(), creditLimiter({ credits: 8 })), sink });

@@ -57,6 +57,12 @@ export function callback<Callback extends (...args: never[]) => unknown>(): z.Zo
 
 const secretField = /key|password|secret|token|url|connection/i;
 
+/** A text in the place of all options is mostly the one that matters: a key, or a URL. */
+function mayBeSecret(field: string, value: unknown): boolean {
+  if (secretField.test(field)) return value !== undefined;
+  return typeof value === 'string' && (field === 'options' || /:\/\/.*@/s.test(value));
+}
+
 function describe(issue: z.core.$ZodIssue, options: object): string {
   const field = issue.path.map(String).join('.') || 'options';
   if (issue.code === 'unrecognized_keys') return `unknown option ${issue.keys.map((key) => `'${key}'`).join(', ')}`;
@@ -64,7 +70,7 @@ function describe(issue: z.core.$ZodIssue, options: object): string {
     (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
     options,
   );
-  const shown = secretField.test(field) && seen !== undefined ? 'a value that is not shown' : inspect(seen);
+  const shown = mayBeSecret(field, seen) ? 'a value that is not shown' : inspect(seen);
   return `${field}: ${expectation(issue.message)}, got ${shown}`;
 }
 

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { defineOptions } from '../model/defineOptions.ts';
 import { SinkError } from '../model/errors.ts';
 import type { Database } from './connectDatabase.ts';
+import { databaseSchema } from './databaseSchema.ts';
 import { databaseError } from './errors.ts';
 import { migrations } from './migrations/index.ts';
 
@@ -18,6 +19,8 @@ export type PriceTable = keyof typeof priceTables;
 const tableNames = Object.keys(priceTables) as PriceTable[];
 
 export interface CheckTablesOptions {
+  /** The database, see `connectDatabase`. */
+  database: Database;
   /** The price tables that will be written. Default: all three. */
   tables?: readonly PriceTable[] | undefined;
   /** Whether the library's own tables are needed, too. Default: true. */
@@ -25,6 +28,7 @@ export interface CheckTablesOptions {
 }
 
 const resolveOptions = defineOptions<CheckTablesOptions>('checkTables')({
+  database: databaseSchema,
   tables: z.array(z.enum(tableNames)).default(tableNames),
   ownTables: z.boolean().default(true),
 });
@@ -42,12 +46,12 @@ const resolveOptions = defineOptions<CheckTablesOptions>('checkTables')({
  *
  * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '', schema: 'elsewhere' });
  *
- * await checkTables(database, { tables: ['market_data'] }).catch((error) => console.log(error.code));
+ * await checkTables({ database, tables: ['market_data'] }).catch((error) => console.log(error.code));
  * // database_not_ready
  * ```
  */
-export async function checkTables(database: Database, options: CheckTablesOptions = {}): Promise<void> {
-  const { tables, ownTables } = resolveOptions(options);
+export async function checkTables(options: CheckTablesOptions): Promise<void> {
+  const { database, tables, ownTables } = resolveOptions(options);
   let problems: readonly string[];
   try {
     problems = [

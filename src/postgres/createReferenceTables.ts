@@ -4,9 +4,12 @@ import { z } from 'zod';
 import { defineOptions } from '../model/defineOptions.ts';
 import type { PriceTable } from './checkTables.ts';
 import type { Database } from './connectDatabase.ts';
+import { databaseSchema } from './databaseSchema.ts';
 import { databaseError } from './errors.ts';
 
 export interface CreateReferenceTablesOptions {
+  /** The database, see `connectDatabase`. */
+  database: Database;
   /**
    * `S1`: as the deployment's migrations make them. `S2`: the same after the backend has started once, which widens
    * columns and repeats the unique constraints. Default: 'S1'.
@@ -15,6 +18,7 @@ export interface CreateReferenceTablesOptions {
 }
 
 const resolveOptions = defineOptions<CreateReferenceTablesOptions>('createReferenceTables')({
+  database: databaseSchema,
   shape: z.enum(['S1', 'S2']).default('S1'),
 });
 
@@ -30,17 +34,14 @@ const resolveOptions = defineOptions<CreateReferenceTablesOptions>('createRefere
  * import { connectDatabase, createReferenceTables } from 'fintrack-pipelines/postgres';
  *
  * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
- * await createReferenceTables(database);
+ * await createReferenceTables({ database });
  *
  * console.log(await database.pool.query(sql`select to_regclass('financial_tracker.market_data') is not null as there`));
  * // [ { there: true } ]
  * ```
  */
-export async function createReferenceTables(
-  database: Database,
-  options: CreateReferenceTablesOptions = {},
-): Promise<void> {
-  const { shape } = resolveOptions(options);
+export async function createReferenceTables(options: CreateReferenceTablesOptions): Promise<void> {
+  const { database, shape } = resolveOptions(options);
   try {
     await database.pool.tx(async (transaction) => {
       // `if not exists` still fails when two sessions make the same table at the same time.

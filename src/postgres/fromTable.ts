@@ -3,10 +3,11 @@ import type { SQLQuery } from '@databases/pg';
 import type { Observable } from 'rxjs';
 import { z } from 'zod';
 import { fromPages } from '../flow/fromPages.ts';
-import { callback, defineOptions, port } from '../model/defineOptions.ts';
+import { callback, defineOptions } from '../model/defineOptions.ts';
 import { OptionsError, SinkError } from '../model/errors.ts';
 import type { Asset, AssetType } from '../model/records.ts';
 import type { Database } from './connectDatabase.ts';
+import { databaseSchema } from './databaseSchema.ts';
 import { identifierName } from './identifierName.ts';
 import { withRetry } from './inTransaction.ts';
 
@@ -38,7 +39,7 @@ interface AllOptions extends FromTableOptions {
 }
 
 const resolveOptions = defineOptions<AllOptions>('fromTable')({
-  database: port<Database>('a database of connectDatabase()', 'close'),
+  database: databaseSchema,
   table: identifierName.optional(),
   schema: identifierName.optional(),
   query: z.custom<SQLQuery>(isSqlQuery, { error: 'expected a statement made with sql of @databases/pg' }).optional(),

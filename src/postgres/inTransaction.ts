@@ -2,10 +2,12 @@ import type { Transaction } from '@databases/pg';
 import { z } from 'zod';
 import { callback, defineOptions } from '../model/defineOptions.ts';
 import type { Database } from './connectDatabase.ts';
+import { databaseSchema } from './databaseSchema.ts';
 import { databaseError, isTransient } from './errors.ts';
 import { untilAborted } from './untilAborted.ts';
 
-export interface TransactionOptions {
+/** How a piece of work on the database is tried again. */
+export interface RetryOptions {
   /** Ends the attempt under way and the wait between two attempts. Default: none. */
   signal?: AbortSignal | undefined;
   /** How often to try again. Default: 10, which outlasts a restart of the server. */
@@ -18,12 +20,27 @@ export interface TransactionOptions {
   random?: (() => number) | undefined;
 }
 
-const resolveOptions = defineOptions<TransactionOptions>('inTransaction')({
+export interface TransactionOptions<Result> extends RetryOptions {
+  /** The database, see `connectDatabase`. */
+  database: Database;
+  /** What to do in the transaction; may be run several times. */
+  work: (transaction: Transaction) => Promise<Result>;
+}
+
+const retryChecks = {
   signal: z.instanceof(AbortSignal).optional(),
   maxRetries: z.int().min(0).max(1000).default(10),
   retryDelayMs: z.number().min(0).max(2_147_483_647).default(100),
   maxRetryDelayMs: z.number().min(0).max(2_147_483_647).default(2000),
   random: callback<() => number>().default(() => Math.random),
+};
+
+const resolveRetryOptions = defineOptions<RetryOptions>('withRetry')(retryChecks);
+
+const resolveOptions = defineOptions<TransactionOptions<unknown>>('inTransaction')({
+  ...retryChecks,
+  database: databaseSchema,
+  work: callback<TransactionOptions<unknown>['work']>(),
 });
 
 /**
@@ -43,26 +60,27 @@ const resolveOptions = defineOptions<TransactionOptions>('inTransaction')({
  *
  * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
  *
- * const rows = await inTransaction(database, async (transaction) => {
- *   await transaction.query(sql`create temporary table notes (note text) on commit drop`);
- *   return transaction.query(sql`insert into notes values ('kept until the commit') returning note`);
+ * const rows = await inTransaction({
+ *   database,
+ *   work: async (transaction) => {
+ *     await transaction.query(sql`create temporary table notes (note text) on commit drop`);
+ *     return transaction.query(sql`insert into notes values ('kept until the commit') returning note`);
+ *   },
  * });
  * console.log(rows);
  * // [ { note: 'kept until the commit' } ]
  * ```
  */
-export async function inTransaction<Result>(
-  database: Database,
-  work: (transaction: Transaction) => Promise<Result>,
-  options: TransactionOptions = {},
-): Promise<Result> {
+export async function inTransaction<Result>(options: TransactionOptions<Result>): Promise<Result> {
+  const { database, signal, maxRetries, retryDelayMs, maxRetryDelayMs, random } = resolveOptions(options);
+  const { work } = options;
   const attempt = (signal?: AbortSignal): Promise<Result> =>
     database.pool.tx(async (transaction) => {
       // The signal may have fired while the attempt queued for a connection.
       signal?.throwIfAborted();
       return untilAborted(work(transaction), signal);
     });
-  return withRetry(database, attempt, options);
+  return withRetry(database, attempt, { signal, maxRetries, retryDelayMs, maxRetryDelayMs, random });
 }
 
 /**
@@ -84,9 +102,9 @@ export async function inTransaction<Result>(
 export async function withRetry<Result>(
   database: Database,
   attempt: (signal?: AbortSignal) => Promise<Result>,
-  options: TransactionOptions = {},
+  options: RetryOptions = {},
 ): Promise<Result> {
-  const { signal, maxRetries, retryDelayMs, maxRetryDelayMs, random } = resolveOptions(options);
+  const { signal, maxRetries, retryDelayMs, maxRetryDelayMs, random } = resolveRetryOptions(options);
   for (let retry = 0; ; retry += 1) {
     signal?.throwIfAborted();
     try {

@@ -6,8 +6,8 @@ export { startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOpti
 // Tables: ours are migrated, the price tables are checked.
 export { checkTables, type CheckTablesOptions, type PriceTable } from './checkTables.ts';
 export { createReferenceTables, type CreateReferenceTablesOptions } from './createReferenceTables.ts';
-export { migrate, type MigrationResult } from './migrate.ts';
-export { tableShape, type ColumnShape, type TableShape } from './tableShape.ts';
+export { migrate, type MigrateOptions, type MigrationResult } from './migrate.ts';
+export { tableShape, type ColumnShape, type TableShape, type TableShapeOptions } from './tableShape.ts';
 
 // Sinks and their ledger.
 export { marketDataSink, type MarketDataSinkOptions } from './sinks/marketDataSink.ts';
@@ -36,4 +36,4 @@ export { fromTable, type FromTableItemOptions, type FromTableOptions, type Table
 
 // For a sink of your own.
 export { databaseError, type NamedDatabase } from './errors.ts';
-export { inTransaction, withRetry, type TransactionOptions } from './inTransaction.ts';
+export { inTransaction, withRetry, type RetryOptions, type TransactionOptions } from './inTransaction.ts';

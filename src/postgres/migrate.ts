@@ -1,10 +1,19 @@
 import { sql } from '@databases/pg';
 import type { Transaction } from '@databases/pg';
+import { defineOptions } from '../model/defineOptions.ts';
 import { SinkError } from '../model/errors.ts';
 import type { Database } from './connectDatabase.ts';
+import { databaseSchema } from './databaseSchema.ts';
 import { databaseError } from './errors.ts';
 import { migrations as allMigrations } from './migrations/index.ts';
 import type { Migration } from './migrations/migration.ts';
+
+export interface MigrateOptions {
+  /** The database, see `connectDatabase`. */
+  database: Database;
+}
+
+const resolveOptions = defineOptions<MigrateOptions>('migrate')({ database: databaseSchema });
 
 /** What `migrate` found and did. */
 export interface MigrationResult {
@@ -31,14 +40,14 @@ const table = 'schema_migrations';
  * import { connectDatabase, migrate } from 'fintrack-pipelines/postgres';
  *
  * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
- * await migrate(database);
+ * await migrate({ database });
  *
- * console.log((await migrate(database)).applied);
+ * console.log((await migrate({ database })).applied);
  * // []
  * ```
  */
-export function migrate(database: Database): Promise<MigrationResult> {
-  return applyMigrations(database, allMigrations);
+export async function migrate(options: MigrateOptions): Promise<MigrationResult> {
+  return applyMigrations(resolveOptions(options).database, allMigrations);
 }
 
 /** `migrate` with the list as a parameter, for its tests. */

@@ -1,7 +1,25 @@
 import { sql } from '@databases/pg';
+import { z } from 'zod';
+import { defineOptions } from '../model/defineOptions.ts';
 import { SinkError } from '../model/errors.ts';
 import type { Database } from './connectDatabase.ts';
+import { databaseSchema } from './databaseSchema.ts';
 import { databaseError } from './errors.ts';
+
+export interface TableShapeOptions {
+  /** The database, see `connectDatabase`. */
+  database: Database;
+  /** The table or view. */
+  table: string;
+  /** Where it is. Default: the schema of the price tables, `database.schema`. */
+  schema?: string | undefined;
+}
+
+const resolveOptions = defineOptions<TableShapeOptions>('tableShape')({
+  database: databaseSchema,
+  table: z.string().min(1),
+  schema: z.string().min(1).optional(),
+});
 
 /** What a column can hold. */
 export interface ColumnShape {
@@ -32,13 +50,14 @@ export interface TableShape {
  * import { connectDatabase, tableShape } from 'fintrack-pipelines/postgres';
  *
  * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
- * const { columns } = await tableShape(database, 'market_data');
+ * const { columns } = await tableShape({ database, table: 'market_data' });
  *
  * console.log(columns.get('symbol'));
  * // { type: 'character varying(10)', nullable: false, maxLength: 10 }
  * ```
  */
-export async function tableShape(database: Database, table: string, schema = database.schema): Promise<TableShape> {
+export async function tableShape(options: TableShapeOptions): Promise<TableShape> {
+  const { database, table, schema = database.schema } = resolveOptions(options);
   let rows: readonly ColumnRow[];
   try {
     rows = (await database.pool.query(sql`

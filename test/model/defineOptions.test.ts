@@ -40,6 +40,23 @@ describe('defineOptions', () => {
     expect(() => resolveOptions(wrong as CallOptions)).not.toThrow(/canary/);
   });
 
+  // Issue 10, 19: seen with a URL in the place of a database, and with a key in the place of the options.
+  it.each(['canary-1234', ['canary-1234']])('never shows a text in the place of all options', (wrong: unknown) => {
+    expect(() => resolveOptions(wrong as CallOptions)).toThrow('call: options: expected object, got ');
+    expect(() => resolveOptions(wrong as CallOptions)).not.toThrow(/canary/);
+  });
+
+  it('never shows a URL with a password, wherever it stands', () => {
+    const wrong: unknown = { apiKey: 'k', timeoutMs: 'postgres://user:cana/ry@host/name' };
+    expect(() => resolveOptions(wrong as CallOptions)).toThrow(
+      'timeoutMs: expected number, got a value that is not shown',
+    );
+    const plain: unknown = { apiKey: 'k', timeoutMs: 'http://127.0.0.1:8080' };
+    expect(() => resolveOptions(plain as CallOptions)).toThrow(
+      'timeoutMs: expected number, got "http://127.0.0.1:8080"',
+    );
+  });
+
   it('names every field that is wrong at once', () => {
     const wrong: unknown = { timeoutMs: 'soon' };
     expect(() => resolveOptions(wrong as CallOptions)).toThrow(

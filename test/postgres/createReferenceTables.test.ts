@@ -8,7 +8,7 @@ import { openTestDatabase } from '../support/postgres.ts';
 import { track } from '../support/track.ts';
 
 async function columns(database: Database, table: string): Promise<Record<string, string>> {
-  const shape = await tableShape(database, table);
+  const shape = await tableShape({ database, table });
   return Object.fromEntries(
     [...shape.columns].map(([name, { type, nullable }]) => [name, nullable ? `${type} null` : type]),
   );
@@ -31,7 +31,7 @@ const keys = [
 describe('createReferenceTables', () => {
   it('makes S1, as the migrations do', async () => {
     await using database = track(await openTestDatabase());
-    await createReferenceTables(database);
+    await createReferenceTables({ database });
     expect(await columns(database, 'market_data')).toEqual({
       id: 'integer',
       symbol: 'character varying(10)',
@@ -65,7 +65,7 @@ describe('createReferenceTables', () => {
 
   it('makes S2, as the backend widens it', async () => {
     await using database = track(await openTestDatabase());
-    await createReferenceTables(database, { shape: 'S2' });
+    await createReferenceTables({ database, shape: 'S2' });
     expect(await columns(database, 'market_data')).toMatchObject({
       id: 'bigint',
       price: 'numeric(19,4) null',
@@ -89,7 +89,7 @@ describe('createReferenceTables', () => {
     const table = sql.ident(database.schema, 'market_data');
     await database.pool.query(sql`insert into ${table} (symbol, asset_type, price) values ('AAPL', 'STOCK', 1.5)`);
     await database.pool.query(sql`drop table ${sql.ident(database.schema, 'market_index_data')}`);
-    await createReferenceTables(database, { shape: 'S2' });
+    await createReferenceTables({ database, shape: 'S2' });
     expect(await columns(database, 'market_data')).toMatchObject({ price: 'numeric(15,6) null' });
     expect(await columns(database, 'market_index_data')).toMatchObject({ price: 'character varying(255)' });
     expect(await database.pool.query(sql`select symbol, price from ${table}`)).toEqual([
@@ -99,7 +99,7 @@ describe('createReferenceTables', () => {
 
   it('may be called by several at once', async () => {
     await using database = track(await openTestDatabase({ poolSize: 4 }));
-    await Promise.all(Array.from({ length: 4 }, () => createReferenceTables(database)));
+    await Promise.all(Array.from({ length: 4 }, () => createReferenceTables({ database })));
     expect(await uniqueConstraints(database)).toEqual(keys);
   });
 
@@ -108,8 +108,8 @@ describe('createReferenceTables', () => {
     const schema = `it's "${admin.schema}"; --`;
     await using database = track(connectDatabase({ url: admin.url, schema }));
     try {
-      await createReferenceTables(database);
-      await createReferenceTables(database);
+      await createReferenceTables({ database });
+      await createReferenceTables({ database });
       expect(await uniqueConstraints(database)).toEqual(keys);
     } finally {
       await database.pool.query(sql`drop schema ${sql.ident(schema)} cascade`);
@@ -118,7 +118,7 @@ describe('createReferenceTables', () => {
 
   it('refuses an unknown shape', async () => {
     await using database = track(await openTestDatabase());
-    await expect(createReferenceTables(database, { shape: 'S3' as 'S1' })).rejects.toMatchObject({
+    await expect(createReferenceTables({ database, shape: 'S3' as 'S1' })).rejects.toMatchObject({
       code: 'options_invalid',
     });
   });
@@ -127,7 +127,7 @@ describe('createReferenceTables', () => {
 describe('tableShape', () => {
   it('tells lengths, precision and scale where there are any', async () => {
     await using database = track(await openTestDatabase({ shape: 'S1' }));
-    const { columns } = await tableShape(database, 'market_data');
+    const { columns } = await tableShape({ database, table: 'market_data' });
     expect(columns.get('symbol')).toMatchObject({ maxLength: 10, nullable: false });
     expect(columns.get('price')).toMatchObject({ precision: 15, scale: 6, nullable: true });
     expect(columns.get('percent_change')).toEqual({ type: 'numeric', nullable: true });
@@ -139,7 +139,7 @@ describe('tableShape', () => {
       sql`create table ${sql.ident(database.schema, 'odd')} (whole numeric(5), gone text, rest character varying)`,
     );
     await database.pool.query(sql`alter table ${sql.ident(database.schema, 'odd')} drop column gone`);
-    const { columns } = await tableShape(database, 'odd');
+    const { columns } = await tableShape({ database, table: 'odd' });
     expect([...columns.keys()]).toEqual(['whole', 'rest']);
     expect(columns.get('whole')).toMatchObject({ precision: 5, scale: 0 });
     expect(columns.get('rest')?.maxLength).toBeUndefined();
@@ -147,7 +147,7 @@ describe('tableShape', () => {
 
   it('says which table is missing, and where', async () => {
     await using database = track(await openTestDatabase());
-    await expect(tableShape(database, 'market_data')).rejects.toMatchObject({
+    await expect(tableShape({ database, table: 'market_data' })).rejects.toMatchObject({
       code: 'database_not_ready',
       message: expect.stringContaining(`there is no table "market_data" in schema "${database.schema}"`) as string,
     });

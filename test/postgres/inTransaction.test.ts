@@ -35,10 +35,13 @@ async function killBackend(transaction: Transaction): Promise<void> {
 describe('inTransaction', () => {
   it('commits what resolves and rolls back what rejects', async () => {
     await using database = track(await openWithTable());
-    await inTransaction(database, (transaction) => insert(database, transaction, 'kept'));
-    const failing = inTransaction(database, async (transaction) => {
-      await insert(database, transaction, 'lost');
-      throw new TypeError('a bug in the work');
+    await inTransaction({ database, work: (transaction) => insert(database, transaction, 'kept') });
+    const failing = inTransaction({
+      database,
+      work: async (transaction) => {
+        await insert(database, transaction, 'lost');
+        throw new TypeError('a bug in the work');
+      },
     });
     await expect(failing).rejects.toMatchObject({ code: 'internal', message: 'a bug in the work' });
     expect(await notes(database)).toEqual(['kept']);
@@ -47,17 +50,17 @@ describe('inTransaction', () => {
   it('runs the whole again when the connection is cut', async () => {
     await using database = track(await openWithTable());
     let attempts = 0;
-    const result = await inTransaction(
+    const result = await inTransaction({
       database,
-      async (transaction) => {
+      work: async (transaction) => {
         attempts += 1;
         await insert(database, transaction, 'first');
         if (attempts < 3) await killBackend(transaction);
         await insert(database, transaction, 'second');
         return attempts;
       },
-      quick,
-    );
+      ...quick,
+    });
     expect(result).toBe(3);
     expect(await notes(database)).toEqual(['first', 'second']);
   });
@@ -71,17 +74,17 @@ describe('inTransaction', () => {
     const both = deferred();
     let attempts = 0;
     const crossing = (first: string, second: string): Promise<void> =>
-      inTransaction(
+      inTransaction({
         database,
-        async (transaction) => {
+        work: async (transaction) => {
           attempts += 1;
           await touch(transaction, first);
           if ((waiting += 1) === 2) both.resolve();
           await both.promise;
           await touch(transaction, second);
         },
-        quick,
-      );
+        ...quick,
+      });
     await Promise.all([crossing('a', 'b'), crossing('b', 'a')]);
     expect(attempts).toBe(3);
   });
@@ -89,15 +92,16 @@ describe('inTransaction', () => {
   it('gives up after maxRetries with an error that may be retried', async () => {
     await using database = track(await openWithTable());
     let attempts = 0;
-    const failing = inTransaction(
+    const failing = inTransaction({
       database,
-      async (transaction) => {
+      work: async (transaction) => {
         attempts += 1;
         await killBackend(transaction);
         await insert(database, transaction, 'never');
       },
-      { ...quick, maxRetries: 2 },
-    );
+      ...quick,
+      maxRetries: 2,
+    });
     await expect(failing).rejects.toMatchObject({ name: 'SinkError', code: 'database_unavailable', retryable: true });
     expect(attempts).toBe(3);
   });
@@ -105,10 +109,13 @@ describe('inTransaction', () => {
   it('does not try again what cannot succeed', async () => {
     await using database = track(await openWithTable());
     let attempts = 0;
-    const failing = inTransaction(database, async (transaction) => {
-      attempts += 1;
-      await insert(database, transaction, 'twice');
-      await insert(database, transaction, 'twice');
+    const failing = inTransaction({
+      database,
+      work: async (transaction) => {
+        attempts += 1;
+        await insert(database, transaction, 'twice');
+        await insert(database, transaction, 'twice');
+      },
     });
     await expect(failing).rejects.toMatchObject({ code: 'database_error', retryable: false });
     expect(attempts).toBe(1);
@@ -119,15 +126,15 @@ describe('inTransaction', () => {
     await using database = track(await openWithTable());
     const controller = new AbortController();
     const inside = deferred();
-    const running = inTransaction(
+    const running = inTransaction({
       database,
-      async (transaction) => {
+      work: async (transaction) => {
         await insert(database, transaction, 'lost');
         inside.resolve();
         await new Promise(() => {});
       },
-      { signal: controller.signal },
-    );
+      signal: controller.signal,
+    });
     await inside.promise;
     controller.abort(new Error('enough'));
     await expect(running).rejects.toThrow('enough');
@@ -142,11 +149,11 @@ describe('inTransaction', () => {
       begun += 1;
     };
     await database.pool.task(async () => {
-      const queued = inTransaction(database, work, { signal: controller.signal });
+      const queued = inTransaction({ database, work, signal: controller.signal });
       controller.abort(new Error('enough'));
       await expect(queued).rejects.toThrow('enough');
     });
-    await expect(inTransaction(database, work, { signal: controller.signal })).rejects.toThrow('enough');
+    await expect(inTransaction({ database, work, signal: controller.signal })).rejects.toThrow('enough');
     // The pool serves in order: the queued one has had its turn.
     await database.pool.query(sql`select 1`);
     expect(begun).toBe(0);

@@ -34,9 +34,9 @@ describe('migrate', () => {
   it('makes our tables, once', async () => {
     await using database = track(await openTestDatabase());
     const names = migrations.map(({ number, name }) => `${String(number).padStart(4, '0')}-${name}`);
-    expect(await migrate(database)).toEqual({ version: migrations.length, applied: names });
+    expect(await migrate({ database })).toEqual({ version: migrations.length, applied: names });
     expect(await tablesOf(database)).toContain('schema_migrations');
-    expect(await migrate(database)).toEqual({ version: migrations.length, applied: [] });
+    expect(await migrate({ database })).toEqual({ version: migrations.length, applied: [] });
   });
 
   it('numbers the migrations from 1 without gaps', () => {
@@ -77,8 +77,8 @@ describe('migrate', () => {
     for (const ownSchema of [`it's "quoted" ${admin.ownSchema}`, `select; drop schema ${admin.ownSchema}--`]) {
       await using database = track(connectDatabase({ url: admin.url, ownSchema }));
       try {
-        expect((await migrate(database)).version).toBe(migrations.length);
-        expect((await migrate(database)).applied).toEqual([]);
+        expect((await migrate({ database })).version).toBe(migrations.length);
+        expect((await migrate({ database })).applied).toEqual([]);
         expect(await tablesOf(database)).toContain('requests');
       } finally {
         await database.pool.query(sql`drop schema ${sql.ident(ownSchema)} cascade`);
@@ -90,13 +90,13 @@ describe('migrate', () => {
     await using admin = track(await openTestDatabase());
     await using user = track(await createUser(admin));
     await using database = track(connectDatabase({ url: user.url, ownSchema: admin.ownSchema }));
-    await expect(migrate(database)).rejects.toMatchObject({
+    await expect(migrate({ database })).rejects.toMatchObject({
       code: 'database_not_ready',
       message: expect.stringMatching(
         new RegExp(`permission denied for database .* for user "${user.name}": grant it`),
       ) as string,
     });
     await admin.pool.query(sql`create schema ${sql.ident(admin.ownSchema)} authorization ${sql.ident(user.name)}`);
-    expect((await migrate(database)).version).toBe(migrations.length);
+    expect((await migrate({ database })).version).toBe(migrations.length);
   });
 });

@@ -50,8 +50,8 @@ export async function openTestDatabase(options: TestDatabaseOptions = {}): Promi
   const name = randomBytes(6).toString('hex');
   const schemas = ownDatabase ? {} : { schema: `prices_${name}`, ownSchema: `own_${name}` };
   const database = connectDatabase({ url, applicationName: 'tests', ...schemas, ...connection });
-  if (shape !== undefined) await createReferenceTables(database, { shape });
-  if (migrated) await migrate(database);
+  if (shape !== undefined) await createReferenceTables({ database, shape });
+  if (migrated) await migrate({ database });
   const dispose = async (): Promise<void> => {
     await database.close();
     await (drop?.() ?? dropSchemas(database));

@@ -118,8 +118,8 @@ interface Shown extends Pick<FinishedRun, 'completion'> {
 async function runAll(database: Database | undefined, invocation: Invocation): Promise<Shown[]> {
   const { writer } = invocation;
   if (database !== undefined) {
-    await createReferenceTables(database);
-    await migrate(database);
+    await createReferenceTables({ database });
+    await migrate({ database });
     writer.log(`demo: created the price tables in schema "${database.schema}" and the library's own beside it`);
   }
   const shown: Shown[] = [];

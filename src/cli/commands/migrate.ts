@@ -30,7 +30,7 @@ export const migrate: Command = {
     if (choice === undefined) throw new OptionsError(`migrate: no database is named: ${databaseAdvice}`);
     if (choice.kind === 'memory') throw new OptionsError('migrate: --database memory needs no tables: name a server');
     await using database = openDatabase(choice);
-    const { applied, version } = await applyMigrations(database);
+    const { applied, version } = await applyMigrations({ database });
     const place = `schema "${database.ownSchema}" of database "${database.server.database}" at ${database.server.host}`;
     for (const name of applied) writer.log(`applied ${name}`);
     writer.log(`${place} is at version ${version}${applied.length === 0 ? ': nothing to do' : ''}`);

@@ -20,7 +20,7 @@ export const plan: Command = {
     const { job, providers, requestId, server } = options;
     await using database = server === undefined ? undefined : openDatabase(server);
     const request = await readRequest('plan', options, { cwd, signal, database });
-    if (database !== undefined) await checkTables(database, { tables: [job.table] });
+    if (database !== undefined) await checkTables({ database, tables: [job.table] });
     await using opened = request.open(database);
     const key = requestId === undefined ? undefined : ledgerKey(job, requestId);
     const planned = await opened.plan({ key, signal });

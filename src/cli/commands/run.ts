@@ -40,7 +40,7 @@ async function completionOf(
   const goOn = `run the same command with --request-id ${requestId}`;
   try {
     request = await readRequest('run', options, { cwd, signal, database });
-    if (database !== undefined) await checkTables(database, { tables: [job.table] });
+    if (database !== undefined) await checkTables({ database, tables: [job.table] });
     await using opened = request.open(database);
     const key = ledgerKey(job, requestId);
     const forecast = (credits: number): Date | undefined => opened.forecast(credits, key);

@@ -64,7 +64,7 @@ async function waitForServers(worker: Worker): Promise<void> {
   const { database, connection, pipelines, absentTopics } = parts;
   if (database !== undefined) {
     const tables = options.pipelines.map(({ table }) => table);
-    await untilThere(() => checkTables(database, { tables }), waitingFor('PostgreSQL', worker));
+    await untilThere(() => checkTables({ database, tables }), waitingFor('PostgreSQL', worker));
   }
   const { createTopics } = options;
   const absent = await untilThere(
@@ -118,7 +118,7 @@ function pagesOf(worker: Worker): ReturnType<typeof workerPages> {
     groupId: options.kafka.groupId,
     isJoined: () => worker.source?.joined ?? false,
     // Asks for nothing but an answer.
-    database: database && new Probe({ ask: () => checkTables(database, { tables: [], ownTables: false }) }),
+    database: database && new Probe({ ask: () => checkTables({ database, tables: [], ownTables: false }) }),
     providers: pipelines,
     metrics: parts.metrics,
   });

@@ -11,7 +11,8 @@ import type { BatchRows, StoredBatch } from './batchRows.ts';
 import { fromStoredJson, toStoredJson } from './jsonText.ts';
 import { plainCodec } from './outcomeCodec.ts';
 import type { LedgerCodec } from './outcomeCodec.ts';
-import { databaseSchema, removeSome, retentionDaysSchema } from './removeExpired.ts';
+import { databaseSchema } from '../databaseSchema.ts';
+import { removeSome, retentionDaysSchema } from './removeExpired.ts';
 import { runForRow, statementOf } from './statement.ts';
 
 export interface PostgresLedgerOptions<I, T> {

@@ -1,8 +1,9 @@
 import { sql } from '@databases/pg';
 import type { SQLQuery } from '@databases/pg';
 import { z } from 'zod';
-import { defineOptions, port } from '../../model/defineOptions.ts';
+import { defineOptions } from '../../model/defineOptions.ts';
 import type { Database } from '../connectDatabase.ts';
+import { databaseSchema } from '../databaseSchema.ts';
 import { withRetry } from '../inTransaction.ts';
 import { runForRow, statementOf } from './statement.ts';
 
@@ -15,9 +16,6 @@ export interface RemoveExpiredOptions {
 
 /** The check of a `retentionDays` option. */
 export const retentionDaysSchema = z.number().min(0).max(36_500).default(7);
-
-/** The check of a `database` option. */
-export const databaseSchema = port<Database>('a database from connectDatabase()', 'close');
 
 const resolveOptions = defineOptions<RemoveExpiredOptions>('removeExpired')({
   database: databaseSchema,

@@ -8,7 +8,7 @@ import type { Database } from '../connectDatabase.ts';
 import { databaseError } from '../errors.ts';
 import { fromStoredJson } from './jsonText.ts';
 import type { OutcomeRecord } from './outcomeCodec.ts';
-import { databaseSchema } from './removeExpired.ts';
+import { databaseSchema } from '../databaseSchema.ts';
 import { readStates } from './requestStates.ts';
 import type { RequestState } from './requestStates.ts';
 

@@ -5,7 +5,7 @@ import { defineOptions } from '../../model/defineOptions.ts';
 import type { OutcomeCounts } from '../../model/outcome.ts';
 import type { Database } from '../connectDatabase.ts';
 import { databaseError } from '../errors.ts';
-import { databaseSchema } from './removeExpired.ts';
+import { databaseSchema } from '../databaseSchema.ts';
 
 /** A request as its ledger knows it, for people. */
 export interface RequestState {

@@ -5,7 +5,7 @@ import { OptionsError } from '../../model/errors.ts';
 import type { QuotaStore } from '../../model/quotaPorts.ts';
 import type { Database } from '../connectDatabase.ts';
 import { databaseError } from '../errors.ts';
-import { databaseSchema } from '../ledger/removeExpired.ts';
+import { databaseSchema } from '../databaseSchema.ts';
 import { runForRow, runStatement, statementOf } from '../ledger/statement.ts';
 import { apiKeySchema, providerSchema, quotaKey } from './quotaKey.ts';
 

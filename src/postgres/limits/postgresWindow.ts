@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { callback, defineOptions } from '../../model/defineOptions.ts';
 import type { SharedWindow } from '../../model/quotaPorts.ts';
 import type { Database } from '../connectDatabase.ts';
-import { databaseSchema } from '../ledger/removeExpired.ts';
+import { databaseSchema } from '../databaseSchema.ts';
 import { apiKeySchema, providerSchema, quotaKey } from './quotaKey.ts';
 import { SlotWindow } from './SlotWindow.ts';
 

@@ -49,7 +49,7 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
       const stored = isOneStatement(work)
         ? await withRetry(database, () => storeAtOnce(database.pool, work), { signal })
         : undefined;
-      return stored ?? inTransaction(database, (transaction) => store(transaction, work), { signal });
+      return stored ?? inTransaction({ database, work: (transaction) => store(transaction, work), signal });
     };
     try {
       return await attempt(false);

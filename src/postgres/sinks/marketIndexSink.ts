@@ -1,7 +1,8 @@
 import { defineOptions } from '../../model/defineOptions.ts';
 import type { Decimal, IndexQuote, MarketIndex } from '../../model/records.ts';
 import type { Database } from '../connectDatabase.ts';
-import { databaseSchema, retentionDaysSchema } from '../ledger/removeExpired.ts';
+import { databaseSchema } from '../databaseSchema.ts';
+import { retentionDaysSchema } from '../ledger/removeExpired.ts';
 import { currentQuotes } from './currentQuotes.ts';
 import { quoteTable } from './quoteTable.ts';
 import type { QuoteTableOptions } from './quoteTable.ts';

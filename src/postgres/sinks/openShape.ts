@@ -25,7 +25,7 @@ export async function openShape(
   signal: AbortSignal,
 ): Promise<OpenShape> {
   const read = async (): Promise<OpenShape> => {
-    const shape = await tableShape(database, table);
+    const shape = await tableShape({ database, table });
     const missing = columns.filter((name) => !shape.columns.has(name));
     if (missing.length > 0) throw missingColumns(database, table, missing);
     const { sequence } = shape.columns.has('id')

@@ -86,7 +86,7 @@ describe('plan on a database', () => {
   let database: TestDatabase;
   beforeAll(async () => {
     database = track(await openTestDatabase({ ownDatabase: true, migrated: true }));
-    await createReferenceTables(database);
+    await createReferenceTables({ database });
   });
   afterAll(() => database[Symbol.asyncDispose]());
 

@@ -26,7 +26,7 @@ afterAll(() => database[Symbol.asyncDispose]());
 /** Price tables of the test's own, in the database of the file. */
 async function makePriceTables(): Promise<{ env: Record<string, string>; schema: string }> {
   const schema = `prices_${randomBytes(6).toString('hex')}`;
-  await createReferenceTables({ ...database, schema });
+  await createReferenceTables({ database: { ...database, schema } });
   return { schema, env: { DATABASE_URL: database.url, DATABASE_SCHEMA_NAME: schema } };
 }
 

@@ -161,8 +161,8 @@ describe('a database that fails', () => {
       const schemas = { schema: `${name} ${base.schema}`, ownSchema: `${name} ${base.ownSchema}` };
       await using database = track(connectDatabase({ url: base.url, ...schemas }));
       try {
-        await createReferenceTables(database);
-        await migrate(database);
+        await createReferenceTables({ database });
+        await migrate({ database });
         const sink = marketDataSink({ database });
         expect(await sink.write(batchOf([one('A')], 'request'), call)).toMatchObject({ inserted: 1 });
         expect(await sink.current([asset('A')], call)).toMatchObject([{ status: 'fresh' }]);
