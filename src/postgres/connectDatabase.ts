@@ -6,6 +6,7 @@ import { OptionsError } from '../model/errors.ts';
 import { readConnectionUrl } from './connectionUrl.ts';
 import type { ConnectionUrl, ServerName } from './connectionUrl.ts';
 import { identifierName } from './identifierName.ts';
+import { transactionPooling, unprepared } from './pool/transactionPooling.ts';
 
 /** A PostgreSQL database and the schemas this library uses in it. */
 export interface Database {
@@ -33,12 +34,22 @@ export interface ConnectDatabaseOptions {
   poolSize?: number | undefined;
   /** The server ends a statement that takes longer, in milliseconds. Default: 30000. */
   statementTimeoutMs?: number | undefined;
+  /**
+   * How long a statement waits for a lock, in milliseconds; less than `statementTimeoutMs`, so that a lock that is held (55P03)
+   * can be told from a statement that is slow (57014). Default: 5000, or half of `statementTimeoutMs` if that is less.
+   */
+  lockTimeoutMs?: number | undefined;
   /** How long to wait for a new connection, in milliseconds. Default: 10000. */
   connectTimeoutMs?: number | undefined;
   /** How long to wait for a free connection of the pool, in milliseconds. Default: 60000. */
   queueTimeoutMs?: number | undefined;
   /** A connection that is not in use is closed after this time, in milliseconds. Default: 30000. */
   idleTimeoutMs?: number | undefined;
+  /**
+   * Whether each connection prepares a statement once. A pooler in transaction mode, such as PgBouncer, needs `false`:
+   * then no session is relied on, and timeouts are set in each transaction. Default: true.
+   */
+  preparedStatements?: boolean | undefined;
   /** Shown in `pg_stat_activity`. Default: 'fintrack-pipelines'. */
   applicationName?: string | undefined;
   /**
@@ -56,9 +67,11 @@ const resolveOptions = defineOptions<ConnectDatabaseOptions>('connectDatabase')(
   ownSchema: identifierName.default('fintrack_pipelines'),
   poolSize: z.int().min(1).max(1000).default(2),
   statementTimeoutMs: milliseconds.default(30_000),
+  lockTimeoutMs: milliseconds.optional(),
   connectTimeoutMs: milliseconds.default(10_000),
   queueTimeoutMs: milliseconds.default(60_000),
   idleTimeoutMs: milliseconds.default(30_000),
+  preparedStatements: z.boolean().default(true),
   applicationName: z.string().default('fintrack-pipelines'),
   onError: callback<(error: Error) => void>().optional(),
 });
@@ -94,8 +107,14 @@ export function connectDatabase(options: ConnectDatabaseOptions): Database {
       `connectDatabase: ownSchema: expected another schema than that of the price tables, got "${ownSchema}"`,
     );
   }
+  const { statementTimeoutMs, lockTimeoutMs = Math.floor(Math.min(5000, statementTimeoutMs / 2)) } = settings;
+  if (lockTimeoutMs >= statementTimeoutMs) {
+    throw new OptionsError(
+      `connectDatabase: lockTimeoutMs: expected less than statementTimeoutMs (${statementTimeoutMs}), got ${lockTimeoutMs}`,
+    );
+  }
   const target = readConnectionUrl(url, 'connectDatabase');
-  const pool = openPool(target, settings);
+  const pool = openPool(target, { ...settings, lockTimeoutMs });
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= pool.dispose());
   return { pool, schema, ownSchema, server: target.server, close, [Symbol.asyncDispose]: close };
@@ -111,11 +130,18 @@ const textArrayTypes = [
   DataTypeID._timestamptz,
 ];
 
-type PoolSettings = Omit<ReturnType<typeof resolveOptions>, 'url' | 'schema' | 'ownSchema'>;
+type PoolSettings = Omit<ReturnType<typeof resolveOptions>, 'url' | 'schema' | 'ownSchema' | 'lockTimeoutMs'> & {
+  readonly lockTimeoutMs: number;
+};
 
 function openPool(target: ConnectionUrl, settings: PoolSettings): ConnectionPool {
-  const { statementTimeoutMs, onError } = settings;
-  return createConnectionPool.default({
+  const { statementTimeoutMs, lockTimeoutMs, preparedStatements, onError } = settings;
+  const timeouts = {
+    statementTimeoutMilliseconds: statementTimeoutMs,
+    lockTimeoutMilliseconds: lockTimeoutMs,
+    idleInTransactionSessionTimeoutMilliseconds: statementTimeoutMs + graceMs,
+  };
+  const pool = createConnectionPool.default({
     // Not undefined, which stands for the variable DATABASE_URL.
     connectionString: false,
     host: target.hosts,
@@ -127,9 +153,9 @@ function openPool(target: ConnectionUrl, settings: PoolSettings): ConnectionPool
     queueTimeoutMilliseconds: settings.queueTimeoutMs,
     acquireLockTimeoutMilliseconds: settings.queueTimeoutMs,
     idleTimeoutMilliseconds: settings.idleTimeoutMs,
-    statementTimeoutMilliseconds: statementTimeoutMs,
+    // Sent when a connection starts, which PgBouncer refuses.
+    ...(preparedStatements ? timeouts : { prepareQuery: unprepared }),
     queryTimeoutMilliseconds: statementTimeoutMs + graceMs,
-    idleInTransactionSessionTimeoutMilliseconds: statementTimeoutMs + graceMs,
     keepAlive: true,
     bigIntMode: 'string',
     // Without a handler the library prints. Whoever uses a broken connection gets its error from the query.
@@ -141,6 +167,7 @@ function openPool(target: ConnectionUrl, settings: PoolSettings): ConnectionPool
       return undefined;
     },
   });
+  return preparedStatements ? pool : transactionPooling(pool, timeouts);
 }
 
 /** The fields that have a value: @databases/pg tells a field that is undefined from one that is not there. */

@@ -43,20 +43,23 @@ const resolveOptions = defineOptions<CreateReferenceTablesOptions>('createRefere
 export async function createReferenceTables(options: CreateReferenceTablesOptions): Promise<void> {
   const { database, shape } = resolveOptions(options);
   try {
-    await database.pool.tx(async (transaction) => {
-      // `if not exists` still fails when two sessions make the same table at the same time.
-      await transaction.query(
-        sql`select pg_advisory_xact_lock(hashtextextended(${`reference:${database.schema}`}, 0))`,
-      );
-      const found: unknown[] = await transaction.query(
-        sql`select 1 from pg_namespace where nspname = ${database.schema}`,
-      );
-      // `create schema if not exists` asks for the right to create even where there is nothing to do.
-      if (found.length === 0) await transaction.query(sql`create schema ${sql.ident(database.schema)}`);
-      for (const [table, columns] of Object.entries(columnsOf[shape])) {
-        await createTable(transaction, database.schema, table as PriceTable, columns, shape);
-      }
-    });
+    await database.pool.tx(
+      async (transaction) => {
+        // `if not exists` still fails when two sessions make the same table at the same time.
+        await transaction.query(
+          sql`select pg_advisory_xact_lock(hashtextextended(${`reference:${database.schema}`}, 0))`,
+        );
+        const found: unknown[] = await transaction.query(
+          sql`select 1 from pg_namespace where nspname = ${database.schema}`,
+        );
+        // `create schema if not exists` asks for the right to create even where there is nothing to do.
+        if (found.length === 0) await transaction.query(sql`create schema ${sql.ident(database.schema)}`);
+        for (const [table, columns] of Object.entries(columnsOf[shape])) {
+          await createTable(transaction, database.schema, table as PriceTable, columns, shape);
+        }
+      },
+      { lockTimeoutMilliseconds: 0 },
+    );
   } catch (error) {
     throw databaseError(error, database);
   }

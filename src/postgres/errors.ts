@@ -11,11 +11,20 @@ interface DriverError {
   readonly table: string | undefined;
 }
 
-/** The server cannot be had now, or a transaction lost against another one: the same may succeed a moment later. */
+/** The server cannot be had now, takes no writes, or others are in the way: the same may succeed a moment later. */
 const transientCodes =
-  /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND|08.{3}|57P0[123]|40001|40P01|53300|CONNECTION_POOL:(QUEUE|OPEN)_TIMEOUT)$/;
+  /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND|08.{3}|57P0[1-5]|25006|25P03|40001|40P01|55P03|55006|53300|CONNECTION_POOL:(QUEUE|OPEN)_TIMEOUT)$/;
+/** Other transactions are in the way: conflicts, deadlocks, locks, objects in use. */
+const conflicts = /^(40001|40P01|55P03|55006)$/;
 /** The driver's own errors have no code: pg 8 client.js, "Connection terminated", "timeout expired", "Query read timeout". */
 const transientMessages = /terminated|timeout expired|read timeout/i;
+/** The same, of a login that cannot succeed: pg 8 connection.js and crypto/sasl.js. */
+const sslRefused = 'The server does not support SSL connections';
+const loginMessages = /^(There was an error establishing an SSL connection|SASL: )/;
+/** PgBouncer's code for this is 08P01, as for a server that it cannot reach (objects.c, client.c): only the text tells. */
+const startupRefused = 'unsupported startup parameter';
+/** What TLS of Node says of a certificate. */
+const certificateCodes = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_CERT|ERR_TLS_CERT|HOSTNAME_MISMATCH|ERR_SSL_)/;
 
 /** @databases/pg, on a pool that is closed or a transaction that has ended. */
 const fromPool = 'You cannot run any operations on a ';
@@ -24,15 +33,28 @@ const fromPool = 'You cannot run any operations on a ';
 export function isTransient(error: unknown): boolean {
   if (PipelineError.isInstance(error)) return error.retryable;
   const { code, message } = driverError(error);
+  if (message.startsWith(startupRefused)) return false;
   return code === '' ? transientMessages.test(message) : transientCodes.test(code);
+}
+
+/** The SQLSTATE, or the code of the driver, that an error or what caused it carries; empty where there is none. */
+export function stateOf(error: unknown): string {
+  const { code } = driverError(PipelineError.isInstance(error) ? error.cause : error);
+  return code;
+}
+
+/** Whether the database answers, and other transactions are in the way. */
+export function isConflict(error: unknown): boolean {
+  return conflicts.test(stateOf(error));
 }
 
 /**
  * Makes a `SinkError` out of what a query, a transaction or a connection failed with; an error of ours passes through.
  *
- * `database_unavailable` (retryable): the server cannot be had now, or the transaction may simply be tried again.
- * `database_not_ready`: a database, schema, table, column or right is missing, or the login is refused; the message says
- * what to do. `database_error`: whatever else the server refuses. Neither the URL, nor the password, nor a row is in the message. What comes
+ * `database_unavailable` (retryable): the server cannot be had now, takes no writes, or others hold a lock, and the
+ * transaction may simply be tried again.
+ * `database_not_ready`: a database, schema, table, column or right is missing, the login or TLS is refused, or a pooler wants
+ * other settings; the message says what to do. `database_error`: whatever else the server refuses. Neither the URL, nor the password, nor a row is in the message. What comes
  * neither from the server nor from the driver, such as a bug in a callback, gets the code `internal`.
  *
  * @example
@@ -52,10 +74,10 @@ export function databaseError(error: unknown, database: NamedDatabase): Pipeline
   if (isTransient(error)) {
     return new SinkError('database_unavailable', unavailable(seen, database), { retryable: true, cause: error });
   }
-  // Not the server's and not the driver's: whatever went wrong, it is not the database.
-  if (seen.code === '' && !seen.message.startsWith(fromPool)) return PipelineError.from(error);
   const missing = notReady(seen, database);
   if (missing !== undefined) return new SinkError('database_not_ready', missing, { cause: error });
+  // Not the server's and not the driver's: whatever went wrong, it is not the database.
+  if (seen.code === '' && !seen.message.startsWith(fromPool)) return PipelineError.from(error);
   return new SinkError('database_error', `PostgreSQL at ${database.server.host}: ${withCode(seen)}`, { cause: error });
 }
 
@@ -79,6 +101,10 @@ function withCode({ code, message }: DriverError): string {
 
 function unavailable(seen: DriverError, { server }: NamedDatabase): string {
   const { code } = seen;
+  if (code === '55P03' || code === '55006')
+    return `PostgreSQL at ${server.host}: ${withCode(seen)}: others hold what is needed, and are waited for`;
+  if (code === '25006')
+    return `PostgreSQL at ${server.host} takes no writes (${withCode(seen)}): it is a standby, or set to read-only`;
   if (code === '40001' || code === '40P01')
     return `PostgreSQL at ${server.host}: ${withCode(seen)}: the transaction may be tried again`;
   if (code === '53300')
@@ -92,6 +118,13 @@ function unavailable(seen: DriverError, { server }: NamedDatabase): string {
 /** Errors that a person has to see to. */
 function notReady(seen: DriverError, database: NamedDatabase): string | undefined {
   const { host, user, database: name } = database.server;
+  if (seen.message.startsWith(sslRefused)) {
+    return `PostgreSQL at ${host} does not offer TLS, which sslmode asks for: turn on ssl at the server, or leave out sslmode`;
+  }
+  if (seen.message.startsWith(startupRefused)) return `PostgreSQL at ${host}: ${withCode(seen)}: ${poolerAdvice}`;
+  if (certificateCodes.test(seen.code) || (seen.code === '' && loginMessages.test(seen.message))) {
+    return `PostgreSQL at ${host}: ${withCode(seen)}: check sslmode, the certificates, and user and password`;
+  }
   switch (seen.code) {
     case '28P01':
       return `PostgreSQL at ${host} refused the password of user "${user}": check user and password`;
@@ -103,6 +136,9 @@ function notReady(seen: DriverError, database: NamedDatabase): string | undefine
       return `PostgreSQL at ${host}: ${seen.message} for user "${user}": grant it (docs/postgres.md lists the rights needed)`;
     case '42P10':
       return `PostgreSQL at ${host}: ${seen.message}: give the table the unique constraint on its key that the deployment's migrations make`;
+    case '26000':
+    case '42P05':
+      return `PostgreSQL at ${host}: ${withCode(seen)}: ${poolerAdvice}`;
     case '3F000':
     case '42P01':
     case '42703':
@@ -111,6 +147,9 @@ function notReady(seen: DriverError, database: NamedDatabase): string | undefine
       return undefined;
   }
 }
+
+const poolerAdvice =
+  'behind a pooler in transaction mode, such as PgBouncer, say preparedStatements: false, or DATABASE_PREPARED_STATEMENTS=off';
 
 function missingObject({ message }: DriverError, { server, schema, ownSchema }: NamedDatabase): string {
   const advice = message.includes(ownSchema)

@@ -53,7 +53,10 @@ export async function migrate(options: MigrateOptions): Promise<MigrationResult>
 /** `migrate` with the list as a parameter, for its tests. */
 export async function applyMigrations(database: Database, migrations: readonly Migration[]): Promise<MigrationResult> {
   try {
-    return await database.pool.tx((transaction) => applyMissing(transaction, database.ownSchema, migrations));
+    // Whoever migrates at the same time is waited for.
+    return await database.pool.tx((transaction) => applyMissing(transaction, database.ownSchema, migrations), {
+      lockTimeoutMilliseconds: 0,
+    });
   } catch (error) {
     throw databaseError(error, database);
   }

@@ -94,9 +94,23 @@ describe('connectDatabase', () => {
   });
 });
 
+// Issue 10, item 7.
+describe('the time limit of locks', () => {
+  it('is below that of statements, so that a lock shows itself', async () => {
+    await using database = track(await openTestDatabase());
+    await using quick = track(connectDatabase({ url: database.url, statementTimeoutMs: 500 }));
+    const shown = sql`select current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement`;
+    expect(await database.pool.query(shown)).toEqual([{ lock: '5s', statement: '30s' }]);
+    expect(await quick.pool.query(shown)).toEqual([{ lock: '250ms', statement: '500ms' }]);
+  });
+});
+
 describe('a database that cannot be had', () => {
   /** The errors, all at once: @databases/pg tries for 2 s before it gives up on its first connection. */
-  let errors: Record<'refused' | 'unknownHost' | 'silent' | 'wrongPassword' | 'missing', PipelineError>;
+  let errors: Record<
+    'refused' | 'unknownHost' | 'silent' | 'wrongPassword' | 'missing' | 'noTls' | 'noPassword',
+    PipelineError
+  >;
   let port: number;
 
   beforeAll(async () => {
@@ -106,14 +120,16 @@ describe('a database that cannot be had', () => {
     port = await freePort();
     const login = `fin:${password}`;
     const silent = `postgres://${login}@127.0.0.1:${(server.address() as AddressInfo).port}/prices?sslmode=disable`;
-    const [refused, unknownHost, never, wrongPassword, missing] = await Promise.all([
+    const [refused, unknownHost, never, wrongPassword, missing, noTls, noPassword] = await Promise.all([
       firstError({ url: `postgres://${login}@127.0.0.1:${port}/prices` }),
       firstError({ url: `postgres://${login}@no-such-host.invalid/prices` }),
       firstError({ url: silent, connectTimeoutMs: 100 }),
       firstError({ url: changed((url) => (url.password = password)) }),
       firstError({ url: changed((url) => (url.pathname = '/nowhere')) }),
+      firstError({ url: changed((url) => (url.search = '?sslmode=require')) }),
+      firstError({ url: changed((url) => (url.password = '')) }),
     ]);
-    errors = { refused, unknownHost, silent: never, wrongPassword, missing };
+    errors = { refused, unknownHost, silent: never, wrongPassword, missing, noTls, noPassword };
     for (const socket of sockets) socket.destroy();
     server.close();
   });
@@ -144,6 +160,19 @@ describe('a database that cannot be had', () => {
   it('says so when the server has no such database', () => {
     expect(errors.missing).toMatchObject({ code: 'database_not_ready', retryable: false });
     expect(errors.missing.message).toContain('has no database "nowhere": create it, or correct its name in the URL');
+  });
+
+  // Issue 10, item 20: it was called `internal`, of the same kind as a login without a password.
+  it('says so when sslmode asks for TLS and the server has none', () => {
+    expect(errors.noTls).toMatchObject({ code: 'database_not_ready', retryable: false });
+    expect(errors.noTls.message).toMatch(
+      /does not offer TLS, which sslmode asks for: turn on ssl at the server, or leave/,
+    );
+  });
+
+  it('says so when the server asks for a password and there is none', () => {
+    expect(errors.noPassword).toMatchObject({ code: 'database_not_ready', retryable: false });
+    expect(errors.noPassword.message).toContain('check sslmode, the certificates, and user and password');
   });
 
   it('never shows the password', () => {
@@ -207,6 +236,7 @@ it.each([
   [{ schema: 'währung' }, 'schema: expected only ASCII characters, got "währung"'],
   [{ ownSchema: 'financial_tracker' }, 'ownSchema: expected another schema than that of the price tables'],
   [{ poolSize: 0 }, 'poolSize: '],
+  [{ lockTimeoutMs: 30_000 }, 'lockTimeoutMs: expected less than statementTimeoutMs (30000), got 30000'],
 ])('refuses %o', (options, message) => {
   expect(() => connectDatabase({ url: 'postgres://host/prices', ...options })).toThrow(`connectDatabase: ${message}`);
 });

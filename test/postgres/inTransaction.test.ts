@@ -228,6 +228,8 @@ describe('databaseError', () => {
       '40P01',
     ],
     ...['53300', 'CONNECTION_POOL:QUEUE_TIMEOUT'],
+    // Issue 10, item 7.
+    ...['55P03', '55006', '25006', '25P03'],
   ])('lets %s be tried again', (code) => {
     expect(isTransient(failure(code))).toBe(true);
     expect(databaseError(failure(code), database)).toMatchObject({ code: 'database_unavailable', retryable: true });
@@ -242,6 +244,14 @@ describe('databaseError', () => {
 
   it.each(['22003', '23505', '42601', '57014', '25P02'])('takes %s for final', (code) => {
     expect(databaseError(failure(code), database)).toMatchObject({ code: 'database_error', retryable: false });
+  });
+
+  // Issue 10, item 7: the server was called unreachable for each of them.
+  it.each([
+    ['55P03', /others hold what is needed, and are waited for$/],
+    ['25006', /takes no writes \(.*25006.*\): it is a standby, or set to read-only$/],
+  ])('says of %s what is the matter', (code, message) => {
+    expect(databaseError(failure(code), database).message).toMatch(message);
   });
 
   it('says which command makes our own tables', async () => {

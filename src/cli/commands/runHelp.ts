@@ -17,6 +17,7 @@ Options:
 /** The variables of providers and of the database. */
 export const environmentHelp = `Environment, also read from a file .env, which the environment wins over:
   DATABASE_SCHEMA_NAME            The schema of the price tables. Default: financial_tracker.
+  DATABASE_PREPARED_STATEMENTS    off behind a pooler in transaction mode. Default: on.
   TWELVE_DATA_API_KEY             Needed for twelve-data.
   TWELVE_DATA_API_HOST            Default: api.twelvedata.com.
   TWELVE_DATA_API_QUOTE           Default: /quote.

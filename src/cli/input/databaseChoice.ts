@@ -13,6 +13,8 @@ export interface ServerChoice {
   readonly schema: string | undefined;
   /** The schema of the library's own tables. Default: the library's. */
   readonly ownSchema?: string | undefined;
+  /** Default: the library's. */
+  readonly preparedStatements?: boolean | undefined;
 }
 
 export type DatabaseChoice = ServerChoice | { readonly kind: 'memory' };
@@ -22,12 +24,19 @@ const parts = ['DATABASE_HOST', 'DATABASE_PORT', 'DATABASE_NAME', 'DATABASE_USER
 /** The database of `--database`, of DATABASE_URL or of DATABASE_HOST and its kin, in this order; undefined without any. */
 export function chooseDatabase(option: string | undefined, environment: Environment): DatabaseChoice | undefined {
   if (option === 'memory') return { kind: 'memory' };
-  const schema = environment['DATABASE_SCHEMA_NAME'];
-  if (option !== undefined) return { kind: 'server', url: checked(option), source: '--database', schema };
+  const settings = { schema: environment['DATABASE_SCHEMA_NAME'], preparedStatements: readPrepared(environment) };
+  if (option !== undefined) return { kind: 'server', url: checked(option), source: '--database', ...settings };
   const url = environment['DATABASE_URL'];
-  if (url !== undefined) return { kind: 'server', url, source: 'DATABASE_URL', schema };
+  if (url !== undefined) return { kind: 'server', url, source: 'DATABASE_URL', ...settings };
   if (!parts.some((part) => environment[part] !== undefined)) return undefined;
-  return { kind: 'server', url: urlOfParts(environment), source: 'DATABASE_HOST', schema };
+  return { kind: 'server', url: urlOfParts(environment), source: 'DATABASE_HOST', ...settings };
+}
+
+function readPrepared(environment: Environment): boolean | undefined {
+  const text = environment['DATABASE_PREPARED_STATEMENTS']?.trim();
+  if (text === undefined) return undefined;
+  if (text === 'on' || text === 'off') return text === 'on';
+  throw new OptionsError(`DATABASE_PREPARED_STATEMENTS must be on or off, but is ${JSON.stringify(text.slice(0, 40))}`);
 }
 
 /** What to do without any database. */

@@ -4,11 +4,11 @@ import type { ServerChoice } from '../input/databaseChoice.ts';
 
 /** Connects to the server chosen; what is wrong with the URL is said of where it came from. */
 export function openDatabase(
-  { url, source, schema, ownSchema }: ServerChoice,
+  { url, source, schema, ownSchema, preparedStatements }: ServerChoice,
   settings: Pick<ConnectDatabaseOptions, 'poolSize'> = {},
 ): Database {
   try {
-    return connectDatabase({ url, schema, ownSchema, ...settings });
+    return connectDatabase({ url, schema, ownSchema, preparedStatements, ...settings });
   } catch (error) {
     const { message } = PipelineError.from(error);
     const field = message.startsWith('connectDatabase: schema') ? 'DATABASE_SCHEMA_NAME' : source;

@@ -24,6 +24,15 @@ describe('chooseDatabase', () => {
     expect(chooseDatabase(undefined, { DATABASE_SCHEMA_NAME: 'prices' })).toBeUndefined();
   });
 
+  // Issue 10, item 17.
+  it('reads whether statements are prepared', () => {
+    const read = (value?: string) => chooseDatabase(option, { DATABASE_PREPARED_STATEMENTS: value });
+    expect(read('off')).toMatchObject({ preparedStatements: false });
+    expect(read('on')).toMatchObject({ preparedStatements: true });
+    expect(read()).toMatchObject({ preparedStatements: undefined });
+    expect(() => read('no')).toThrow('DATABASE_PREPARED_STATEMENTS must be on or off, but is "no"');
+  });
+
   it('encodes what the parts hold', () => {
     const odd = 'odd @:/?#%& text';
     const choice = chooseDatabase(undefined, {
