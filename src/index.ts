@@ -65,6 +65,7 @@ export { hostToBaseUrl } from './providers/http/baseUrl.ts';
 export { readJson } from './providers/http/readJson.ts';
 export { classifyAnswer, refusalError, type Refusal } from './providers/http/refusal.ts';
 export { requestText, type TextRequest, type TextResponse } from './providers/http/requestText.ts';
+export { isSameSymbol, type ExchangeSign } from './providers/isSameSymbol.ts';
 
 // In memory: broker, bus, sink and ledger.
 export { memoryBroker, type MemoryBroker, type MemoryBrokerOptions } from './memory/memoryBroker.ts';

@@ -6,6 +6,7 @@ const failoverCodes = new Set<ErrorCode>([
   'provider_unavailable',
   'timeout',
   'response_malformed',
+  'symbol_mismatch',
   'not_in_plan',
   'asset_type_unknown',
   'unauthorized',
@@ -16,7 +17,8 @@ const failoverCodes = new Set<ErrorCode>([
  * is asked for. The `provider` of an outcome names the one it came from.
  *
  * - The next is asked for what failed as `provider_unavailable`, `timeout` or `response_malformed` (after the retries of the
- *   one before), `not_in_plan`, `asset_type_unknown` or `unauthorized`, and for what was skipped because the quota is gone.
+ *   one before), `symbol_mismatch`, `not_in_plan`, `asset_type_unknown` or `unauthorized`, and for what was skipped because
+ *   the quota is gone.
  *   A symbol that a provider does not know is not asked of another: under the same name that may be something else.
  * - All but the last are told to fail fast: while their circuit is open, nothing waits for them. A wait for credits is no
  *   failure.

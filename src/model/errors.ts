@@ -11,6 +11,7 @@ export const errorCodes = [
   'rate_limited',
   'quota_exhausted',
   'symbol_unknown',
+  'symbol_mismatch',
   'not_in_plan',
   'unauthorized',
   'provider_unavailable',

@@ -7,7 +7,8 @@ import { apiKeyCheck, baseUrlCheck } from './http/baseUrl.ts';
 import { askMassive, providerName, type MassiveBars } from './massive/askMassive.ts';
 import { firstMonthOf, massiveRequests } from './massive/massiveRequests.ts';
 import { massiveTicker } from './massive/massiveTicker.ts';
-import { dateOf, monthOf, pricesInRange } from './monthlyRanges.ts';
+import { dateOf, monthOf, pricesInRange, type DateRange } from './monthlyRanges.ts';
+import { otherInterval, otherRange } from './monthsOther.ts';
 import { readDecimals, type JsonRecord } from './readDecimals.ts';
 
 export interface MassiveOptions {
@@ -93,13 +94,14 @@ export function massiveMonthly(options: MassiveOptions): Provider<MonthlyRange, 
   async function fetchRange(range: MonthlyRange, signal: AbortSignal): Promise<MonthlyPrices | PipelineError> {
     const requests = requestsOf(range);
     if (PipelineError.isInstance(requests)) return requests;
-    const bars: JsonRecord[] = [];
+    const prices: MonthlyPrice[] = [];
     for (const request of requests) {
       const answer: MassiveBars = await askMassive(request, { ...connection, symbol: range.symbol, now, signal });
-      if (PipelineError.isInstance(answer)) return answer;
-      bars.push(...answer);
+      const part = PipelineError.isInstance(answer) ? answer : readBars(range.symbol, request, answer);
+      if (PipelineError.isInstance(part)) return part;
+      prices.push(...part);
     }
-    return readMonths(range, bars);
+    return readMonths(range, prices);
   }
 
   return {
@@ -126,12 +128,19 @@ function beforeHistory({ symbol, startDate }: MonthlyRange, firstMonth: string):
   return new ProviderError('not_in_plan', message);
 }
 
-function readMonths(range: MonthlyRange, bars: readonly JsonRecord[]): MonthlyPrices | PipelineError {
-  const subject = `${providerName}: ${range.symbol}`;
-  if (bars.length === 0) {
-    const message = `${subject}: unknown ticker, or not traded since ${range.startDate}`;
-    return new ProviderError('symbol_unknown', message);
-  }
+function readMonths(range: MonthlyRange, prices: readonly MonthlyPrice[]): MonthlyPrices | ProviderError {
+  if (prices.length > 0) return pricesInRange(range, prices);
+  const message = `${providerName}: ${range.symbol}: unknown ticker, or not traded since ${range.startDate}`;
+  return new ProviderError('symbol_unknown', message);
+}
+
+/** The prices of one request's bars, which have to be of its months. */
+function readBars(
+  symbol: string,
+  asked: DateRange,
+  bars: readonly JsonRecord[],
+): readonly MonthlyPrice[] | PipelineError {
+  const subject = `${providerName}: ${symbol}`;
   const prices: MonthlyPrice[] = [];
   for (const bar of bars) {
     const date = barDate(bar['t']);
@@ -143,7 +152,8 @@ function readMonths(range: MonthlyRange, bars: readonly JsonRecord[]): MonthlyPr
     if (PipelineError.isInstance(decimals)) return decimals;
     prices.push({ date, price: decimals.price });
   }
-  return pricesInRange(range, prices);
+  const dates = prices.map(({ date }) => date);
+  return otherRange(subject, dates, asked) ?? otherInterval(subject, dates) ?? prices;
 }
 
 /**

@@ -3,11 +3,13 @@ import { defineOptions } from '../model/defineOptions.ts';
 import { PipelineError, ProviderError } from '../model/errors.ts';
 import type { Provider } from '../model/ports.ts';
 import type { MonthlyPrice, MonthlyPrices, MonthlyRange } from '../model/records.ts';
+import { answersOther } from './answersOther.ts';
 import { isDate, pricesInRange, splitRange, unionOf } from './monthlyRanges.ts';
-import { isJsonRecord, readDecimals } from './readDecimals.ts';
-import { providerName } from './twelveData/askTwelveData.ts';
+import { otherInterval, otherRange } from './monthsOther.ts';
+import { isJsonRecord, readDecimals, type JsonRecord } from './readDecimals.ts';
+import { metaOf, nameOf, providerName } from './twelveData/askTwelveData.ts';
 import { twelveDataChecks, type TwelveDataMonthlyOptions } from './twelveData/twelveDataOptions.ts';
-import { twelveDataProvider } from './twelveData/twelveDataProvider.ts';
+import { twelveDataProvider, type Parameters } from './twelveData/twelveDataProvider.ts';
 
 const documentedMaximum = 5000;
 
@@ -20,6 +22,8 @@ const resolveOptions = defineOptions<TwelveDataMonthlyOptions>('twelveDataMonthl
     .default(16 * 1024 * 1024),
   maxMonthsPerCall: z.int().min(1).max(documentedMaximum).default(documentedMaximum),
 });
+
+const interval = '1month';
 
 const fields = { price: { key: 'close' } } as const;
 
@@ -63,11 +67,12 @@ export function twelveDataMonthly(options: TwelveDataMonthlyOptions): Provider<M
     timeoutMs: 30_000, // a series is a hundred times as long as a quote
     requests: (ranges) =>
       splitRange(unionOf(ranges), maxMonthsPerCall).map(({ startDate, endDate }) => ({
-        interval: '1month',
+        interval,
         start_date: startDate,
         end_date: endDate,
       })),
-    read: (range, record) => readMonths(range, record['values']),
+    isEmpty: (record) => valuesOf(record)?.length === 0,
+    read: readMonths,
     readNoMonths: (range) => pricesInRange(range, []),
     join: (range, parts) =>
       pricesInRange(
@@ -77,16 +82,29 @@ export function twelveDataMonthly(options: TwelveDataMonthlyOptions): Provider<M
   });
 }
 
-function readMonths(range: MonthlyRange, values: unknown): MonthlyPrices | PipelineError {
+/** No values are none: a list that is empty, null, or left out by a series that says what it is about. */
+function valuesOf(record: JsonRecord): readonly unknown[] | undefined {
+  const { values = nameOf(record) === undefined ? undefined : null } = record as { values?: unknown };
+  if (values === null) return [];
+  return Array.isArray(values) ? values : undefined;
+}
+
+function readMonths(range: MonthlyRange, record: JsonRecord, asked: Parameters): MonthlyPrices | PipelineError {
   const subject = `${providerName}: ${range.symbol}`;
-  if (!Array.isArray(values)) return new ProviderError('response_malformed', `${subject}: values: expected a list`);
+  const values = valuesOf(record);
+  if (values === undefined) return new ProviderError('response_malformed', `${subject}: values: expected a list`);
+  const said = metaOf(record)['interval'];
+  if (said !== undefined && said !== interval) return answersOther(subject, interval, said);
   const prices: MonthlyPrice[] = [];
-  for (const value of values as readonly unknown[]) {
+  for (const value of values) {
     const price = readMonth(subject, value);
     if (PipelineError.isInstance(price)) return price;
     prices.push(price);
   }
-  return pricesInRange(range, prices);
+  const dates = prices.map(({ date }) => date);
+  const sent = { startDate: asked['start_date'] ?? '', endDate: asked['end_date'] ?? '' };
+  const other = otherRange(subject, dates, sent) ?? (said === undefined ? otherInterval(subject, dates) : undefined);
+  return other ?? pricesInRange(range, prices);
 }
 
 function readMonth(subject: string, value: unknown): MonthlyPrice | PipelineError {

@@ -3,11 +3,13 @@ import { callback, defineOptions } from '../model/defineOptions.ts';
 import { PipelineError, ProviderError } from '../model/errors.ts';
 import type { Provider, QuotaSeen } from '../model/ports.ts';
 import type { IndexQuote, MarketIndex } from '../model/records.ts';
+import { answersOther, namesNothing } from './answersOther.ts';
 import { apiKeyCheck, baseUrlCheck, endpointUrl, hostToBaseUrl } from './http/baseUrl.ts';
 import { refusalError } from './http/refusal.ts';
 import { requestText } from './http/requestText.ts';
 import { headerCount } from './http/retryAfter.ts';
 import { isListable, refusedSymbol, symbolList } from './http/symbolList.ts';
+import { matchAnswers, type MatchedAnswers } from './matchAnswers.ts';
 import { readDecimals, type JsonRecord } from './readDecimals.ts';
 import { readYahooRecords } from './yahooRapidApi/readYahooRecords.ts';
 
@@ -48,6 +50,9 @@ const resolveOptions = defineOptions<YahooRapidApiOptions>('yahooRapidApiIndexes
 });
 
 const providerName = 'yahoo-rapidapi';
+
+/** `000001.SS` is an index in Shanghai. */
+const exchangeSign = '.';
 
 const fields = {
   price: { key: 'regularMarketPrice' },
@@ -117,7 +122,8 @@ export function yahooRapidApiIndexes(options: YahooRapidApiOptions): Provider<Ma
       });
       const records = readYahooRecords(response, now());
       if ('code' in records) throw refusalError(providerName, records, [apiKey]);
-      return indexes.map((index) => readIndex(index, records));
+      const matched = matchAnswers(wanted, records.bySymbol, exchangeSign);
+      return indexes.map((index) => readIndex(index, { ...records, matched }));
     },
   };
 }
@@ -132,12 +138,25 @@ function reportQuota(headers: Headers, call: { report(seen: QuotaSeen): void }):
   call.report({ used, left, resetMs: reset === undefined ? undefined : reset * 1000 });
 }
 
-function readIndex({ symbol }: MarketIndex, records: ReadonlyMap<string, JsonRecord>): IndexQuote | ProviderError {
+interface Found {
+  readonly matched: MatchedAnswers<JsonRecord>;
+  readonly someUnnamed: boolean;
+}
+
+function readIndex({ symbol }: MarketIndex, found: Found): IndexQuote | ProviderError {
   if (!isListable(symbol)) return refusedSymbol(providerName, symbol);
-  const record = records.get(symbol.toUpperCase());
-  if (record === undefined || record['quoteType'] === 'NONE') {
-    return new ProviderError('symbol_unknown', `${providerName}: ${symbol}: unknown symbol`);
-  }
+  const record = found.matched.of(symbol);
+  if (record === undefined || record['quoteType'] === 'NONE')
+    return absent(symbol, record === undefined ? found : undefined);
   const decimals = readDecimals(`${providerName}: ${symbol}`, record, fields);
   return PipelineError.isInstance(decimals) ? decimals : { symbol, ...decimals };
+}
+
+/** Yahoo leaves out what it does not know; but what is in its place, if anything is, says something else. */
+function absent(symbol: string, instead: Found | undefined): ProviderError {
+  const subject = `${providerName}: ${symbol}`;
+  const [other] = instead?.matched.others ?? [];
+  if (other !== undefined) return answersOther(subject, symbol, other);
+  if (instead?.someUnnamed === true) return namesNothing(subject, 'symbol');
+  return new ProviderError('symbol_unknown', `${subject}: unknown symbol`);
 }

@@ -157,6 +157,19 @@ const cases: readonly ProviderCase[] = [
       checkError(await rejection(provider.fetch(known, call())), 'response_malformed', { provider, secrets });
     },
   },
+  {
+    name: 'takes no answer about something else for the one it asked for',
+    scenario: 'mismatched',
+    check: async ({ provider, known, secrets }) => {
+      for (const inputs of [known.slice(0, 1), known]) {
+        const answers = await provider.fetch(inputs, call());
+        assert.equal(answers.length, inputs.length);
+        for (const answer of answers) {
+          assert.equal(checkError(answer, 'symbol_mismatch', { provider, secrets }).retryable, false);
+        }
+      }
+    },
+  },
 ];
 
 function call(signal: AbortSignal = new AbortController().signal): {

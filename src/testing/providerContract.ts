@@ -3,9 +3,21 @@ import { providerCases, type Named } from './providerCases.ts';
 
 /**
  * How the provider's service behaves while a case runs: it serves, never answers, refuses the call for its rate, is down
- * (5xx), refuses the key, or answers with a page that is no JSON.
+ * (5xx), refuses the key, answers with a page that is no JSON, or answers as it serves, but about something else than what
+ * it was asked: another symbol, another pair.
  */
-export type ProviderScenario = 'serves' | 'hangs' | 'rate-limited' | 'down' | 'unauthorized' | 'malformed';
+export type ProviderScenario =
+  'serves' | 'hangs' | 'rate-limited' | 'down' | 'unauthorized' | 'malformed' | 'mismatched';
+
+const everyScenario = [
+  'serves',
+  'hangs',
+  'rate-limited',
+  'down',
+  'unauthorized',
+  'malformed',
+  'mismatched',
+] as const satisfies readonly ProviderScenario[];
 
 /** A provider in front of a service that behaves as the scenario asks. */
 export interface ProviderUnderTest<I, T> extends AsyncDisposable {
@@ -59,7 +71,7 @@ export function providerContract<I extends Named, T extends Named>(
   open: Open<I, T>,
   options: ProviderContractOptions = {},
 ): readonly ContractCase[] {
-  const { scenarios = ['serves', 'hangs', 'rate-limited', 'down', 'unauthorized', 'malformed'] } = options;
+  const { scenarios = everyScenario } = options;
   return providerCases()
     .filter(({ scenario }) => scenarios.includes(scenario))
     .map(({ name, scenario, check }) => ({

@@ -114,6 +114,7 @@ const providers: Record<string, { classify: Classify; answers: Record<string, ob
       delayed: serves,
       'nothing-known': serves,
       'no-results-200': serves,
+      'other-ticker': serves,
       'too-many-200': throttled,
       'too-many-429': throttled,
       'text-429': { ...throttled, retryAfterMs: 9000 },

@@ -37,7 +37,11 @@ const serve: Handler = ({ url, headers }, response) => {
   replay({ status: 200, body: rows })({ url, headers }, response);
 };
 
+/** Answers about something else, whatever it is asked. */
+const serveOther: Recording = { status: 200, body: [{ date: '2026-01-02', base: 'EUR', quote: 'SEK', rate: 11.2 }] };
+
 const scenarios: Record<ProviderScenario, Recording | Handler> = {
+  mismatched: serveOther,
   serves: serve,
   hangs: () => undefined,
   'rate-limited': recorded('too-many-429'),
@@ -103,6 +107,18 @@ describe('frankfurterMonthly', () => {
   it('has no months for a known currency without rates in the range', async () => {
     const { answers } = await ask(serve, [range('EURUSD', '2027-01-01', '2027-01-03')]);
     expect(answers).toMatchObject([{ symbol: 'EURUSD', recordCount: 0, prices: [] }]);
+  });
+
+  // Issue 10, item 3.
+  it.each([
+    ['pair', { quote: 'GBP' }, 'asked for EUR/USD, the answer is about EUR/GBP'],
+    ['range', { date: '2020-01-31' }, 'asked for EUR/USD, the answer is about EUR/USD in 2020-01'],
+  ])('takes no rates of another %s', async (_, other, message) => {
+    const body = [{ date: '2026-01-30', base: 'EUR', quote: 'USD', rate: 1.14, ...other }];
+    const { answers, urls } = await ask({ status: 200, body }, [range('EURUSD', '2026-01-01', '2026-01-31')]);
+    expect(answers).toMatchObject([{ code: 'symbol_mismatch', retryable: false }]);
+    expect(String(answers[0])).toContain(message);
+    expect(urls).toHaveLength(1);
   });
 
   it('serves currency pairs only', async () => {

@@ -36,7 +36,14 @@ const serve: Handler = ({ url, headers }, response) => {
   replay({ status: 200, body: rows })({ url, headers }, response);
 };
 
+/** Answers about something else, whatever it is asked. */
+const serveOther: Recording = {
+  status: 200,
+  body: ['2026-07-16', '2026-07-17'].map((date) => ({ date, base: 'USD', quote: 'SEK', rate: 10.5 })),
+};
+
 const scenarios: Record<ProviderScenario, Recording | Handler> = {
+  mismatched: serveOther,
   serves: serve,
   hangs: () => undefined,
   'rate-limited': recorded('too-many-429'),
@@ -141,6 +148,44 @@ describe('answers', () => {
         low: '0.8596',
       },
     ]);
+  });
+
+  // Issue 10, item 3.
+  it.each([
+    ['quote currency', 'USD/EUR', { base: 'USD', quote: 'GBP' }, 'asked for USD/EUR, the answer is about USD/GBP'],
+    ['base currency', 'USD/EUR', { base: 'GBP', quote: 'EUR' }, 'asked for USD/EUR, the answer is about GBP/EUR'],
+    ['pair, the other way round', 'USD/EUR', { base: 'EUR', quote: 'USD' }, 'the answer is about EUR/USD'],
+  ])('are not taken from rates of another %s', async (_, symbol, pair, message) => {
+    const body = ['2026-07-16', '2026-07-17'].map((date) => ({ date, ...pair, rate: 0.7512 }));
+    const { answers, urls } = await ask({ status: 200, body }, [asset(symbol)]);
+    expect(answers).toMatchObject([{ code: 'symbol_mismatch', retryable: false }]);
+    expect(String(answers[0])).toContain(`frankfurter: ${symbol}: `);
+    expect(String(answers[0])).toContain(message);
+    expect(urls).toHaveLength(1);
+  });
+
+  // Issue 10, item 3.
+  it('are taken from rates of the pair, whatever else is there, in whatever letter case', async () => {
+    const rates = (quote: string) =>
+      ['2026-07-16', '2026-07-17'].map((date) => ({ date, base: 'usd', quote, rate: 0.7512 }));
+    const body = [...rates('eur'), ...rates('SEK')];
+    const { answers } = await ask({ status: 200, body }, [asset('USD/EUR'), asset('USDJPY')]);
+    expect(answers).toMatchObject([{ symbol: 'USD/EUR', price: '0.7512' }, { code: 'symbol_mismatch' }]);
+  });
+
+  // Issue 10, item 3.
+  it('are not taken from rates that do not name their pair', async () => {
+    const body = ['2026-07-16', '2026-07-17'].map((date) => ({ date, rate: 0.7512 }));
+    const { answers } = await ask({ status: 200, body }, [asset('USD/EUR')]);
+    expect(answers).toMatchObject([{ code: 'response_malformed', retryable: false }]);
+    expect(String(answers[0])).toContain('frankfurter: USD/EUR: the answer does not name its pair');
+  });
+
+  // Issue 10, item 3.
+  it('know none of the currencies when there is no list', async () => {
+    const { answers, urls } = await ask({ status: 200, body: 'null' }, [asset('EUR/USD')]);
+    expect(answers).toMatchObject([{ code: 'symbol_unknown', retryable: false }]);
+    expect(urls).toHaveLength(1);
   });
 
   it('know none of the currencies when the list is empty', async () => {

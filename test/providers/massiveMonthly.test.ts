@@ -44,6 +44,7 @@ const serve: Handler = ({ url, headers }, response) => {
 };
 
 const scenarios: Record<ProviderScenario, Recording | Handler> = {
+  mismatched: recorded('other-ticker'),
   serves: serve,
   hangs: () => undefined,
   'rate-limited': recorded('too-many-429'),
@@ -176,7 +177,7 @@ describe('answers', () => {
     ['midnight in New York, in winter', Date.UTC(2024, 0, 1, 5), '2024-01-01'],
     ['midnight in New York, in summer', Date.UTC(2023, 6, 1, 4), '2023-07-01'],
   ])('have their months by %s', async (_, t, date) => {
-    const body = { status: 'OK', resultsCount: 1, results: [{ c: 1.5, t }] };
+    const body = { ticker: 'A', status: 'OK', resultsCount: 1, results: [{ c: 1.5, t }] };
     const { answers } = await ask({ status: 200, body }, [range('A', '2023-01-31', '2024-03-31')]);
     expect(answers).toMatchObject([{ prices: [{ date }] }]);
   });
@@ -188,7 +189,7 @@ describe('answers', () => {
     [{ c: 1, t: 'soon' }, 't: expected a time in milliseconds, got "soon"'],
     [{ c: 1, t: 1e20 }, 't: expected a time in milliseconds'],
   ])('fail an asset alone with a bar of %j', async (bar, message) => {
-    const body = { status: 'OK', resultsCount: 1, results: [bar] };
+    const body = { ticker: 'A', status: 'OK', resultsCount: 1, results: [bar] };
     const { answers } = await ask({ status: 200, body }, [range('A', '2024-01-31', '2024-01-31')]);
     expect(answers).toMatchObject([{ code: 'value_invalid' }]);
     expect(String(answers[0])).toContain(`massive: A: `);
@@ -202,10 +203,78 @@ describe('answers', () => {
     ['not-found-404', 'symbol_unknown'],
     ['nothing-known', 'symbol_unknown'],
   ])('%s is about the ticker', async (name, code) => {
-    const { answers } = await ask(recorded(name), [range('A', '2024-01-31', '2024-01-31')]);
+    const { answers } = await ask(recorded(name), [range('NOPE', '2024-01-31', '2024-01-31')]);
     expect(answers).toMatchObject([{ code, retryable: false }]);
-    expect(String(answers[0])).toContain('massive: A: ');
+    expect(String(answers[0])).toContain('massive: NOPE: ');
   });
+});
+
+// Issue 10, item 3.
+describe('answers about something else', () => {
+  const bar = { c: 1.5, t: Date.UTC(2024, 0, 1, 5) };
+  const wanted = range('BRK.B', '2024-01-31', '2024-03-20');
+  const good = { ticker: 'BRK.B', status: 'OK', resultsCount: 1, results: [bar] };
+
+  it.each([
+    ['ticker', { ticker: 'BRK.A' }, 'massive: BRK.B: asked for BRK.B, the answer is about BRK.A'],
+    ['ticker, without bars', { ticker: 'AAPL', results: [] }, 'about AAPL'],
+    [
+      'range',
+      { results: [{ ...bar, t: Date.UTC(2019, 0, 1, 5) }] },
+      'asked for 2024-01 to 2024-03, the answer is about 2019-01',
+    ],
+    [
+      'interval',
+      { results: [bar, { ...bar, t: Date.UTC(2024, 0, 2, 5) }] },
+      'asked for months, the answer is about 2024-01-01',
+    ],
+  ])('are of another %s', async (_, other, message) => {
+    const { answers, urls } = await ask({ status: 200, body: { ...good, ...other } }, [wanted]);
+    expect(answers).toMatchObject([{ code: 'symbol_mismatch', retryable: false }]);
+    expect(String(answers[0])).toContain(message);
+    expect(urls).toHaveLength(1);
+  });
+
+  it.each<[string, AssetType, string]>([
+    ['BTC', 'CRYPTO', 'X:ETHUSD'],
+    ['BTC', 'CRYPTO', 'X:BTCEUR'],
+    ['EUR/USD', 'FOREX', 'C:GBPUSD'],
+    ['EUR/USD', 'FOREX', 'EURUSD'],
+  ])('%s, a %s, is not %s', async (symbol, assetType, ticker) => {
+    const { answers } = await ask({ status: 200, body: { ...good, ticker } }, [{ ...wanted, symbol, assetType }]);
+    expect(answers).toMatchObject([{ code: 'symbol_mismatch' }]);
+  });
+
+  it.each(['BRK.B', 'brk-b', 'BRK/B'])('are not those of %s', async (ticker) => {
+    const { answers } = await ask({ status: 200, body: { ...good, ticker } }, [wanted]);
+    expect(answers).toMatchObject([{ symbol: 'BRK.B', recordCount: 1 }]);
+  });
+
+  it('name no ticker', async () => {
+    const { answers } = await ask({ status: 200, body: { ...good, ticker: undefined } }, [wanted]);
+    expect(answers).toMatchObject([{ code: 'response_malformed', retryable: false }]);
+    expect(String(answers[0])).toContain('massive: BRK.B: the answer does not name its ticker');
+  });
+
+  it.each([
+    { status: 'OK', results: null },
+    { status: 'OK', results: [] },
+    { status: 'OK' },
+    { status: 'DELAYED', ticker: 'BRK.B', resultsCount: 0 },
+  ])('have no bars: %j is an unknown ticker, paid once', async (body) => {
+    const { answers, urls } = await ask({ status: 200, body }, [wanted]);
+    expect(answers).toMatchObject([{ code: 'symbol_unknown', retryable: false }]);
+    expect(urls).toHaveLength(1);
+  });
+
+  it.each([{ status: 'OK', resultsCount: 3 }, { results: 'none', status: 'OK' }, {}])(
+    'are no answer: %j, which would be the same again',
+    async (body) => {
+      const { error, urls } = await ask({ status: 200, body }, [wanted]);
+      expect(error).toMatchObject({ code: 'response_malformed', retryable: false });
+      expect(urls).toHaveLength(1);
+    },
+  );
 });
 
 describe('refusals of the call', () => {
@@ -226,7 +295,6 @@ describe('refusals of the call', () => {
     ['empty-200', { code: 'response_malformed', retryable: true }],
     ['truncated-200', { code: 'response_malformed', retryable: true }],
     ['broken-200', { code: 'response_malformed', retryable: true }],
-    ['no-results-200', { code: 'response_malformed', retryable: true }],
   ])('%s', async (name, expected) => {
     const { error } = await ask(recorded(name), [range('A', '2024-01-31', '2024-01-31')]);
     expect(error).toMatchObject(expected);

@@ -23,13 +23,25 @@ async function ask(answer: Recording | Handler, ranges: readonly MonthlyRange[],
 
 const serve: Handler = ({ url }, response) => {
   const symbols = new URL(url, 'http://x').searchParams.get('symbol')!.split(',');
-  const answer = (symbol: string): unknown => recorded(symbol === 'NOPE' ? 'quote-unknown' : 'months-one').body;
+  const answer = (symbol: string): unknown =>
+    symbol === 'NOPE'
+      ? recorded('quote-unknown').body
+      : { ...(recorded('months-one').body as object), meta: { symbol, interval: '1month' } };
   const body =
     symbols.length === 1 ? answer(symbols[0]!) : Object.fromEntries(symbols.map((each) => [each, answer(each)]));
   replay({ status: 200, body })({ url, headers: {} }, response);
 };
 
+/** A series of something else, whatever it is asked. */
+const serveOther: Handler = ({ url, headers }, response) => {
+  const symbols = new URL(url, 'http://x').searchParams.get('symbol')!.split(',');
+  const other = { ...(recorded('months-one').body as object), meta: { symbol: 'GOOG', interval: '1month' } };
+  const body = symbols.length === 1 ? other : Object.fromEntries(symbols.map((each) => [each, other]));
+  replay({ status: 200, body })({ url, headers }, response);
+};
+
 const scenarios: Record<ProviderScenario, Recording | Handler> = {
+  mismatched: serveOther,
   serves: serve,
   hangs: () => undefined,
   'rate-limited': recorded('minute-credits-429'),
@@ -87,7 +99,9 @@ describe('twelveDataMonthly', () => {
   });
 
   it('does not take the meta part of a flat answer for the stock META', async () => {
-    const { answers } = await ask(recorded('months-one'), [range('META', '2026-01-31', '2026-03-31')]);
+    const meta = { symbol: 'META', interval: '1month' };
+    const body = { ...(recorded('months-one').body as object), meta };
+    const { answers } = await ask({ status: 200, body }, [range('META', '2026-01-31', '2026-03-31')]);
     expect(answers).toMatchObject([{ symbol: 'META', recordCount: 2 }]);
   });
 
@@ -102,7 +116,8 @@ describe('twelveDataMonthly', () => {
 
   it('keeps one price a month, the last, and the date of the provider', async () => {
     const values = ['2026-03-02', '2026-03-31 00:00:00', '2026-03-01'].map((datetime) => ({ ...bars[0], datetime }));
-    const { answers } = await ask({ status: 200, body: { values, status: 'ok' } }, [
+    const meta = { symbol: 'A', interval: '1month' };
+    const { answers } = await ask({ status: 200, body: { meta, values, status: 'ok' } }, [
       range('A', '2026-03-31', '2026-03-31'),
     ]);
     expect(answers).toMatchObject([{ recordCount: 1, prices: [{ date: '2026-03-31', price: '218.40000' }] }]);
@@ -132,10 +147,47 @@ describe('twelveDataMonthly', () => {
 
   it('reads a leap day', async () => {
     const values = [{ ...bars[0], datetime: '2024-02-29' }];
-    const { answers } = await ask({ status: 200, body: { values, status: 'ok' } }, [
+    const { answers } = await ask({ status: 200, body: { meta: { symbol: 'A' }, values, status: 'ok' } }, [
       range('A', '2024-02-01', '2024-02-29'),
     ]);
     expect(answers.some((answer) => PipelineError.isInstance(answer))).toBe(false);
+  });
+
+  // Issue 10, item 3.
+  it.each([
+    ['symbol', { meta: { symbol: 'MSFT', interval: '1month' } }, 'asked for AAPL, the answer is about MSFT'],
+    ['interval', { meta: { symbol: 'AAPL', interval: '1day' } }, 'asked for 1month, the answer is about 1day'],
+    [
+      'interval, by its dates',
+      { meta: { symbol: 'AAPL' }, values: ['2026-02-02', '2026-02-03'].map((datetime) => ({ ...bars[0], datetime })) },
+      'asked for months, the answer is about 2026-02-02 and 2026-02-03',
+    ],
+    [
+      'range',
+      { values: [{ ...bars[0], datetime: '2020-01-01' }] },
+      'asked for 2026-01 to 2026-03, the answer is about 2020-01 to 2020-01',
+    ],
+  ])('takes no series of another %s', async (_, other, message) => {
+    const body = { ...(recorded('months-one').body as object), ...other };
+    const { answers, requests } = await ask({ status: 200, body }, [range('AAPL', '2026-01-31', '2026-03-31')]);
+    expect(answers).toMatchObject([{ code: 'symbol_mismatch', retryable: false }]);
+    expect(String(answers[0])).toContain(message);
+    expect(requests).toHaveLength(1);
+  });
+
+  // Issue 10, item 3.
+  it('takes a list that is null, or left out of a series that is named, for no months, and one without a name for nothing', async () => {
+    const wanted = [range('AAPL', '2026-01-31', '2026-03-31')];
+    for (const body of [
+      { values: null, status: 'ok' },
+      { meta: { symbol: 'AAPL' }, status: 'ok' },
+    ]) {
+      const { answers, requests } = await ask({ status: 200, body }, wanted);
+      expect(answers).toMatchObject([{ recordCount: 0, prices: [] }]);
+      expect(requests).toHaveLength(1);
+    }
+    const unnamed = await ask({ status: 200, body: { values: bars, status: 'ok' } }, wanted);
+    expect(unnamed.answers).toMatchObject([{ code: 'response_malformed', retryable: false }]);
   });
 
   it('asks for a long range in several requests, pays each symbol for each, and joins the months', async () => {

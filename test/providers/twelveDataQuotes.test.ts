@@ -35,7 +35,16 @@ const serve: Handler = ({ url }, response) => {
   replay({ status: 200, body })({ url, headers: {} }, response);
 };
 
+/** Answers about something else, whatever it is asked. */
+const serveOther: Handler = ({ url, headers }, response) => {
+  const symbols = new URL(url, 'http://x').searchParams.get('symbol')!.split(',');
+  const other = { ...(recorded('quote-one').body as object), symbol: 'BTC/EUR' };
+  const body = symbols.length === 1 ? other : Object.fromEntries(symbols.map((each) => [each, other]));
+  replay({ status: 200, body })({ url, headers }, response);
+};
+
 const scenarios: Record<ProviderScenario, Recording | Handler> = {
+  mismatched: serveOther,
   serves: serve,
   hangs: () => undefined,
   'rate-limited': recorded('minute-credits-200'),
@@ -172,7 +181,8 @@ describe('answers', () => {
   });
 
   it('keeps the digits of prices that come as numbers', async () => {
-    const body = '{"close":1234567890123.456789,"change":-0.10,"percent_change":1e-7,"high":2.50,"low":"1"}';
+    const body =
+      '{"symbol":"AAPL","close":1234567890123.456789,"change":-0.10,"percent_change":1e-7,"high":2.50,"low":"1"}';
     const { answers } = await ask({ status: 200, body }, [asset('AAPL')]);
     expect(answers).toMatchObject([
       { price: '1234567890123.456789', change: '-0.10', percentChange: '0.0000001', high: '2.50', low: '1' },
@@ -192,10 +202,8 @@ describe('answers', () => {
     ['close', { a: 1 }],
   ])('fails a symbol alone whose %s is %j', async (field, value) => {
     const good = (recorded('quote-batch').body as Record<string, object>)['AAPL'];
-    const { answers } = await ask({ status: 200, body: { AAPL: good, BAD: { ...good, [field]: value } } }, [
-      asset('BAD'),
-      asset('AAPL'),
-    ]);
+    const bad = { ...good, symbol: 'BAD', [field]: value };
+    const { answers } = await ask({ status: 200, body: { AAPL: good, BAD: bad } }, [asset('BAD'), asset('AAPL')]);
     expect(answers).toMatchObject([
       { code: 'value_invalid', retryable: false },
       { symbol: 'AAPL', price: '228.34000' },
@@ -207,6 +215,67 @@ describe('answers', () => {
     const good = recorded('quote-one').body as object;
     const { answers } = await ask({ status: 200, body: { ...good, close: '1e30' } }, [asset('AAPL')]);
     expect(answers).toMatchObject([{ price: `1${'0'.repeat(30)}` }]);
+  });
+});
+
+// Issue 10, item 3.
+describe('answers about something else', () => {
+  const quote = recorded('quote-one').body as object;
+  const serveBody = (body: unknown) => ({ status: 200, body });
+  const mismatch = { code: 'symbol_mismatch', retryable: false };
+
+  it.each([
+    ['another ticker', quote, asset('MSFT'), 'twelve-data: MSFT: asked for MSFT, the answer is about AAPL'],
+    ['another quote currency', { ...quote, symbol: 'BTC/EUR' }, asset('BTC', 'CRYPTO'), 'asked for BTC/USD'],
+    ['another base currency', { ...quote, symbol: 'GBP/USD' }, asset('EURUSD', 'FOREX'), 'about GBP/USD'],
+    ['another share class', { ...quote, symbol: 'BRK.A' }, asset('BRK.B'), 'about BRK.A'],
+    ['the key of another', { MSFT: { ...quote, symbol: 'MSFT' } }, asset('AAPL'), 'about MSFT'],
+    ['a name that is no text', { ...quote, symbol: 7 }, asset('AAPL'), 'about 7'],
+  ])('%s', async (_, body, wanted, message) => {
+    const { answers, requests } = await ask(serveBody(body), [wanted]);
+    expect(answers).toMatchObject([mismatch]);
+    expect(String(answers[0])).toContain(message);
+    expect(requests).toHaveLength(1);
+  });
+
+  it('in a batch fail the symbol alone', async () => {
+    const body = { AAPL: quote, MSFT: quote };
+    const { answers, requests } = await ask(serveBody(body), [asset('AAPL'), asset('MSFT')]);
+    expect(answers).toMatchObject([{ symbol: 'AAPL', price: '228.34000' }, mismatch]);
+    expect(requests).toHaveLength(1);
+  });
+
+  it.each([
+    ['aapl', 'AAPL'],
+    ['BRK.B', 'BRK-B'],
+    ['BRK/B', 'BRK.B'],
+    ['TSCO:LSE', 'TSCO'],
+    ['TSCO', 'TSCO:LSE'],
+  ])('are not those for %s that name %s', async (symbol, named) => {
+    const { answers } = await ask(serveBody({ ...quote, symbol: named }), [asset(symbol)]);
+    expect(answers).toMatchObject([{ symbol, price: '228.34000' }]);
+  });
+
+  it('are not those under the key of a batch without its exchange', async () => {
+    const body = { TSCO: { ...quote, symbol: 'TSCO' }, AAPL: quote };
+    const { answers } = await ask(serveBody(body), [asset('TSCO:LSE'), asset('AAPL')]);
+    expect(answers).toMatchObject([{ symbol: 'TSCO:LSE' }, { symbol: 'AAPL' }]);
+  });
+
+  it('serve none of several when they name no symbol, and the one they name where they do', async () => {
+    const both = [asset('AAPL'), asset('MSFT')];
+    expect((await ask(serveBody(quote), both)).answers).toMatchObject([
+      { symbol: 'AAPL' },
+      { code: 'response_malformed', message: 'twelve-data: MSFT: not in the answer' },
+    ]);
+    const unnamed = { ...quote, symbol: undefined };
+    expect((await ask(serveBody(unnamed), both)).answers).toMatchObject([
+      { code: 'response_malformed', retryable: false },
+      { code: 'response_malformed', retryable: false },
+    ]);
+    expect((await ask(serveBody(unnamed), both.slice(0, 1))).answers).toMatchObject([
+      { code: 'response_malformed', message: 'twelve-data: AAPL: the answer does not name its symbol' },
+    ]);
   });
 });
 
@@ -265,7 +334,7 @@ describe('refusals of the call', () => {
     const refused = recorded('minute-credits-200').body;
     const all = await ask({ status: 200, body: { A: refused, B: refused } }, [asset('A'), asset('B')]);
     expect(all.error).toMatchObject(minute);
-    const good = (recorded('quote-batch').body as Record<string, object>)['AAPL'];
+    const good = { ...(recorded('quote-batch').body as Record<string, object>)['AAPL'], symbol: 'A' };
     const some = await ask({ status: 200, body: { A: good, B: refused } }, [asset('A'), asset('B')]);
     expect(some.answers).toMatchObject([{ symbol: 'A' }, minute]);
   });

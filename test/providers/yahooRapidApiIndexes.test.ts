@@ -45,7 +45,14 @@ const serve: Handler = ({ url }, response) => {
   );
 };
 
+/** Answers about something else, whatever it is asked. */
+const serveOther: Recording = {
+  status: 200,
+  body: { quoteResponse: { result: [{ ...records()[0], symbol: '^N225' }], error: null } },
+};
+
 const scenarios: Record<ProviderScenario, Recording | Handler> = {
+  mismatched: serveOther,
   serves: serve,
   hangs: () => undefined,
   'rate-limited': recorded('per-second-429'),
@@ -145,6 +152,55 @@ describe('answers', () => {
     expect(answers).toMatchObject([{ code: 'value_invalid' }, { symbol: '^GSPC' }]);
     expect(String(answers[0])).toContain(`yahoo-rapidapi: BAD: ${field}: expected`);
   });
+});
+
+// Issue 10, item 3.
+describe('answers about something else', () => {
+  const found = (...named: unknown[]) => ({
+    status: 200,
+    body: { quoteResponse: { result: named.map((symbol) => ({ ...records()[0], symbol })), error: null } },
+  });
+  const mismatch = { code: 'symbol_mismatch', retryable: false };
+
+  it('are those for another symbol', async () => {
+    const { answers, requests } = await ask(found('^DJI'), ['^GSPC']);
+    expect(answers).toMatchObject([mismatch]);
+    expect(String(answers[0])).toContain('yahoo-rapidapi: ^GSPC: asked for ^GSPC, the answer is about ^DJI');
+    expect(requests).toHaveLength(1);
+  });
+
+  it('are those for another listing or share class', async () => {
+    expect((await ask(found('000001.SZ'), ['000001.SS'])).answers).toMatchObject([mismatch]);
+    expect((await ask(found('BRK-A'), ['BRK-B'])).answers).toMatchObject([mismatch]);
+  });
+
+  it('stand in the place of one symbol and leave the others alone', async () => {
+    const { answers } = await ask(found('^GSPC', '^DJI'), ['^NDX', '^GSPC']);
+    expect(answers).toMatchObject([mismatch, { symbol: '^GSPC', price: '4099.38' }]);
+  });
+
+  it.each([
+    ['BRK.B', 'BRK-B'],
+    ['^gspc', '^GSPC'],
+    ['DX-Y.NYB', 'DX-Y'],
+  ])('are not those for %s that name %s', async (symbol, named) => {
+    expect((await ask(found(named), [symbol])).answers).toMatchObject([{ symbol, price: '4099.38' }]);
+  });
+
+  it('name no symbol', async () => {
+    const { answers } = await ask(found(null), ['^GSPC']);
+    expect(answers).toMatchObject([{ code: 'response_malformed', retryable: false }]);
+    expect(String(answers[0])).toContain('yahoo-rapidapi: ^GSPC: the answer does not name its symbol');
+  });
+
+  it.each([{ quoteResponse: { result: null, error: null } }, { quoteResponse: { result: [] } }, { quoteResponse: {} }])(
+    'are none: %j is an unknown symbol, paid once',
+    async (body) => {
+      const { answers, requests } = await ask({ status: 200, body }, ['^GSPC']);
+      expect(answers).toMatchObject([{ code: 'symbol_unknown', retryable: false }]);
+      expect(requests).toHaveLength(1);
+    },
+  );
 });
 
 describe('refusals of the call', () => {

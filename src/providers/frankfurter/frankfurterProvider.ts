@@ -1,6 +1,7 @@
 import { PipelineError, ProviderError } from '../../model/errors.ts';
 import type { Provider } from '../../model/ports.ts';
 import type { Asset, MonthlyPrice } from '../../model/records.ts';
+import { answersOther, namesNothing } from '../answersOther.ts';
 import { currencyPair, type CurrencyPair } from '../currencyPair.ts';
 import { isDate } from '../monthlyRanges.ts';
 import { readDecimals, type JsonRecord } from '../readDecimals.ts';
@@ -18,6 +19,13 @@ interface Endpoint<I extends Asset, T> {
   read(input: I, rates: readonly DatedRate[]): T | PipelineError;
 }
 
+/** What all requests of one base currency brought. */
+interface BaseAnswer {
+  readonly byQuote: Map<string, JsonRecord[]>;
+  other: string | undefined;
+  someUnnamed: boolean;
+}
+
 /** A call may be several requests. */
 const timeoutMs = 30_000;
 
@@ -28,9 +36,12 @@ export function frankfurterProvider<I extends Asset, T>(
   options: ResolvedFrankfurterOptions,
   endpoint: Endpoint<I, T>,
 ): Provider<I, T> {
-  function read(input: I, rows: readonly JsonRecord[] | undefined): T | PipelineError {
+  function read(input: I, pair: CurrencyPair, answer: BaseAnswer | undefined): T | PipelineError {
     const subject = `${providerName}: ${input.symbol}`;
+    const rows = answer?.byQuote.get(pair.quote);
     if (rows === undefined) {
+      if (answer?.other !== undefined) return answersOther(subject, `${pair.base}/${pair.quote}`, answer.other);
+      if (answer?.someUnnamed === true) return namesNothing(subject, 'pair');
       return new ProviderError('symbol_unknown', `${subject}: unknown currency, or no rates published in these days`);
     }
     const rates = readRates(subject, rows);
@@ -50,27 +61,31 @@ export function frankfurterProvider<I extends Asset, T>(
     },
     async fetch(inputs, { signal }) {
       signal.throwIfAborted();
-      const rows = new Map<string, JsonRecord[]>();
+      const answers = new Map<string, BaseAnswer>();
       for (const [base, group] of byBase(inputs)) {
+        const all: BaseAnswer = { byQuote: new Map(), other: undefined, someUnnamed: false };
+        answers.set(base, all);
         const quotes = [...new Set(group.map((input) => (pairOf(input) as CurrencyPair).quote))];
         for (const parameters of endpoint.requests(group)) {
           const answer = await askFrankfurter({ base, quotes, parameters }, options, signal);
-          for (const [quote, found] of answer) addRows(rows, `${base}/${quote}`, found);
+          for (const [quote, found] of answer.byQuote) addRows(all.byQuote, quote, found);
+          all.other ??= answer.other;
+          all.someUnnamed ||= answer.someUnnamed;
         }
       }
       return inputs.map((input) => {
         const pair = pairOf(input);
-        return PipelineError.isInstance(pair) ? pair : read(input, rows.get(`${pair.base}/${pair.quote}`));
+        return PipelineError.isInstance(pair) ? pair : read(input, pair, answers.get(pair.base));
       });
     },
   };
 }
 
-function addRows(rows: Map<string, JsonRecord[]>, pair: string, found: readonly JsonRecord[]): void {
+function addRows(rows: Map<string, JsonRecord[]>, quote: string, found: readonly JsonRecord[]): void {
   // A loop: months of days are more than a call takes as arguments.
-  const known = rows.get(pair) ?? [];
+  const known = rows.get(quote) ?? [];
   for (const row of found) known.push(row);
-  rows.set(pair, known);
+  rows.set(quote, known);
 }
 
 /** Other assets than currency pairs are never asked for. */

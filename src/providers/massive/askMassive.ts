@@ -1,10 +1,12 @@
 import type { ProviderError } from '../../model/errors.ts';
+import { answersOther, namesNothing } from '../answersOther.ts';
 import { endpointUrl } from '../http/baseUrl.ts';
 import { readJson } from '../http/readJson.ts';
 import { refusalError, type Refusal } from '../http/refusal.ts';
 import { requestText } from '../http/requestText.ts';
 import type { DateRange } from '../monthlyRanges.ts';
 import { isJsonRecord, type JsonRecord } from '../readDecimals.ts';
+import { isSameSymbol } from '../isSameSymbol.ts';
 import { classifyMassive } from './classifyMassive.ts';
 
 export const providerName = 'massive';
@@ -42,10 +44,23 @@ export async function askMassive(
   });
   const refusal = classifyMassive(status, headers, body, now());
   if (refusal !== undefined) return refuse(refusal, connection);
-  const bars = readBars(body);
-  if (bars !== undefined) return bars;
-  const text = `no bars: ${body}`;
-  return refuse({ code: 'response_malformed', retryable: true, status: `HTTP ${status}`, text }, connection);
+  const answer = readJson(body);
+  const seen = { code: 'response_malformed', status: `HTTP ${status}`, text: `no bars: ${body}` } as const;
+  if (!isJsonRecord(answer)) return refuse({ ...seen, retryable: true }, connection);
+  const bars = barsOf(answer);
+  if (bars === undefined) return refuse(seen, connection);
+  return checkTicker(bars, answer['ticker'], { ticker, symbol: connection.symbol }) ?? bars;
+}
+
+/** An answer without bars need not say whose they are. */
+function checkTicker(
+  bars: readonly JsonRecord[],
+  named: unknown,
+  { ticker, symbol }: { readonly ticker: string; readonly symbol: string },
+): ProviderError | undefined {
+  const subject = `${providerName}: ${symbol}`;
+  if (named === undefined || named === null) return bars.length === 0 ? undefined : namesNothing(subject, 'ticker');
+  return isSameSymbol(ticker, named) ? undefined : answersOther(subject, ticker, named);
 }
 
 /** A refusal of the ticker is its answer; any other rejects the call. */
@@ -55,10 +70,12 @@ function refuse(refusal: Refusal, { symbol, apiKey }: Pick<Connection, 'symbol' 
   return refusalError(providerName, { ...refusal, status: `${symbol}: ${refusal.status}` }, [apiKey]);
 }
 
-/** The list may be left out when it is empty; undefined when this is no answer with bars. */
-function readBars(body: string): readonly JsonRecord[] | undefined {
-  const answer = readJson(body);
-  if (!isJsonRecord(answer)) return undefined;
-  const { results = answer['resultsCount'] === '0' ? [] : undefined } = answer as { results?: unknown };
+/** The list may be null or left out when it is empty; undefined when this is no answer with bars. */
+function barsOf(answer: JsonRecord): readonly JsonRecord[] | undefined {
+  const { results, resultsCount, status } = answer;
+  if (results === undefined || results === null) {
+    const isServed = resultsCount === undefined ? typeof status === 'string' : resultsCount === '0';
+    return isServed ? [] : undefined;
+  }
   return Array.isArray(results) && results.every(isJsonRecord) ? results : undefined;
 }

@@ -6,19 +6,34 @@ import { refusalError, type Refusal } from '../http/refusal.ts';
 import { requestText, type TextResponse } from '../http/requestText.ts';
 import { headerCount } from '../http/retryAfter.ts';
 import { symbolList } from '../http/symbolList.ts';
+import { matchAnswers } from '../matchAnswers.ts';
 import { isJsonRecord, type JsonRecord } from '../readDecimals.ts';
 import { classifyTwelveData, concernsSymbol, errorRefusal } from './classifyTwelveData.ts';
 import type { ResolvedTwelveDataOptions } from './twelveDataOptions.ts';
 
 export const providerName = 'twelve-data';
 
+/** `TSCO:LSE` is Tesco, `TSCO` the tractors. */
+export const exchangeSign = ':';
+
 type Call = Parameters<Provider<unknown, unknown>['fetch']>[1];
 
 /** What the provider said of one symbol: its record, or why there is none. */
-export type Answer = { readonly record: JsonRecord } | { readonly refusal: Refusal };
+export type Answer = Served | { readonly refusal: Refusal };
 
-/** The answers by the symbol asked for; undefined where the provider left one out. */
-export type Answers = (symbol: string) => Answer | undefined;
+interface Served {
+  readonly record: JsonRecord;
+  /** Whether it stood under the symbol, which names it; an answer of one record has to name itself. */
+  readonly isKeyed: boolean;
+}
+
+/** What one request brought. */
+export interface Answers {
+  /** Undefined where the provider left the symbol out. */
+  readonly of: (symbol: string) => Answer | undefined;
+  /** The symbols that it is about instead, where it is about none that was asked for. */
+  readonly others: readonly string[];
+}
 
 /** One request for these symbols. Rejects when the call as a whole was refused. */
 export async function askTwelveData(
@@ -56,19 +71,20 @@ function readAnswers(response: TextResponse, symbols: readonly string[], options
   const nowMs = options.now();
   const refusal = classifyTwelveData(status, headers, body, nowMs);
   if (refusal !== undefined) return refuse(refusal, symbols, options);
-  const records = recordsBySymbol(parseBody(response, options), symbols);
+  const { records, isKeyed, isPure } = recordsBySymbol(parseBody(response, options), symbols);
   const answers = new Map<string, Answer>();
   for (const [symbol, record] of records) {
     const isError = record['status'] === 'error';
-    answers.set(symbol, isError ? { refusal: errorRefusal(record, status, headers, nowMs) } : { record });
+    answers.set(symbol, isError ? { refusal: errorRefusal(record, status, headers, nowMs) } : { record, isKeyed });
   }
   throwIfCallRefused([...answers.values()], options);
-  return (symbol) => answers.get(symbol) ?? answers.get(symbol.toUpperCase());
+  const found = matchAnswers(symbols, answers, exchangeSign);
+  return { of: found.of, others: found.matched === 0 && (isPure || !isKeyed) ? found.others : [] };
 }
 
 /** A refusal in flat form is the one symbol's when only one was asked for, otherwise it is the call's. */
 function refuse(refusal: Refusal, symbols: readonly string[], { apiKey }: ResolvedTwelveDataOptions): Answers {
-  if (concernsSymbol(refusal) && symbols.length === 1) return () => ({ refusal });
+  if (concernsSymbol(refusal) && symbols.length === 1) return { of: () => ({ refusal }), others: [] };
   // Which symbol is unknown is not said, so none of them may be remembered as unknown.
   const code = refusal.code === 'symbol_unknown' ? 'provider_rejected' : refusal.code;
   throw refusalError(providerName, { ...refusal, code }, [apiKey]);
@@ -94,19 +110,33 @@ function parseQuickly(body: string): unknown {
   }
 }
 
+interface SymbolRecords {
+  readonly records: ReadonlyMap<string, JsonRecord>;
+  /** Whether they stand under their symbols. */
+  readonly isKeyed: boolean;
+  /** Whether nothing else stands there, so that what stands there are symbols. */
+  readonly isPure: boolean;
+}
+
 /** An answer for one symbol is its record; one for several is keyed by symbol, not always in the letter case asked for. */
-function recordsBySymbol(body: JsonRecord, symbols: readonly string[]): Map<string, JsonRecord> {
+function recordsBySymbol(body: JsonRecord, symbols: readonly string[]): SymbolRecords {
   const entries = Object.entries(body);
   const [first = ''] = symbols;
-  const isFlat = symbols.length === 1 && !entries.every(([, value]) => isJsonRecord(value));
-  if (isFlat) return new Map([[first, body]]);
-  const records = new Map<string, JsonRecord>();
-  for (const [symbol, value] of entries) {
-    if (!isJsonRecord(value)) continue;
-    records.set(symbol, value);
-    if (!Object.hasOwn(body, symbol.toUpperCase())) records.set(symbol.toUpperCase(), value);
-  }
-  return records;
+  const isPure = entries.every(([, value]) => isJsonRecord(value));
+  const named = isPure ? undefined : nameOf(body);
+  const name = symbols.length === 1 ? first : named;
+  if (!isPure && typeof name === 'string') return { records: new Map([[name, body]]), isKeyed: false, isPure };
+  const records = entries.filter((entry): entry is [string, JsonRecord] => isJsonRecord(entry[1]));
+  return { records: new Map(records), isKeyed: true, isPure };
+}
+
+/** The symbol that a record says it is about: a quote at its top, a series in its `meta`. */
+export function nameOf(record: JsonRecord): unknown {
+  return record['symbol'] ?? metaOf(record)['symbol'];
+}
+
+export function metaOf({ meta }: JsonRecord & { readonly meta?: unknown }): JsonRecord {
+  return isJsonRecord(meta) ? meta : {};
 }
 
 const callCodes: readonly string[] = ['rate_limited', 'quota_exhausted', 'unauthorized'];

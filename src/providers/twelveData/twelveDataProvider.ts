@@ -3,22 +3,34 @@ import type { Provider } from '../../model/ports.ts';
 import type { Asset } from '../../model/records.ts';
 import { refusalError } from '../http/refusal.ts';
 import type { JsonRecord } from '../readDecimals.ts';
-import { askTwelveData, leftOut, providerName, type Answer, type Answers } from './askTwelveData.ts';
+import { answersOther, namesNothing } from '../answersOther.ts';
+import { isSameSymbol } from '../isSameSymbol.ts';
+import { askTwelveData, exchangeSign, leftOut, nameOf, providerName, type Answers } from './askTwelveData.ts';
 import { saysNoMonths } from './classifyTwelveData.ts';
 import type { ResolvedTwelveDataOptions } from './twelveDataOptions.ts';
 import { twelveDataSymbol } from './twelveDataSymbol.ts';
 
+/** The parameters of a request besides the symbols. */
+export type Parameters = Readonly<Record<string, string>>;
+
 /** What one endpoint asks and how it reads the answer. */
 interface Endpoint<I extends Asset, T> {
-  /** The parameters besides the symbols, of one request each, at least one; `inputs` is never empty. */
-  requests(inputs: readonly I[]): readonly Readonly<Record<string, string>>[];
-  read(input: I, record: JsonRecord): T | PipelineError;
+  /** Of one request each, at least one; `inputs` is never empty. */
+  requests(inputs: readonly I[]): readonly Parameters[];
+  read(input: I, record: JsonRecord, parameters: Parameters): T | PipelineError;
+  /** Whether a record that does not say what it is about holds nothing to be about. Default: it never does. */
+  readonly isEmpty?: (record: JsonRecord) => boolean;
   /** Time limit of one call, in milliseconds. Default: that of the fetcher. */
   readonly timeoutMs?: number;
   /** What it means that there are no prices on the dates asked for. Default: a refusal like any other. */
   readonly readNoMonths?: (input: I) => T;
   /** The values of several requests as one. Default: the value of the first. */
   readonly join?: (input: I, values: readonly T[]) => T;
+}
+
+interface Asked {
+  readonly parameters: Parameters;
+  readonly answers: Answers;
 }
 
 /** Inputs with the same key are paid once. A symbol that cannot be asked for counts too: each input has its cost. */
@@ -32,18 +44,30 @@ export function twelveDataProvider<I extends Asset, T>(
   options: ResolvedTwelveDataOptions,
   endpoint: Endpoint<I, T>,
 ): Provider<I, T> {
-  function read(input: I, symbol: string, answer: Answer | undefined): T | PipelineError {
-    if (answer === undefined) return leftOut(input.symbol);
-    if ('record' in answer) return endpoint.read(input, answer.record);
+  function read(input: I, symbol: string, { answers, parameters }: Asked): T | PipelineError {
+    const answer = answers.of(symbol);
+    const subject = `${providerName}: ${input.symbol}`;
+    if (answer === undefined) {
+      const [other] = answers.others;
+      return other === undefined ? leftOut(input.symbol) : answersOther(subject, symbol, other);
+    }
+    if ('record' in answer) {
+      const { record, isKeyed } = answer;
+      const named = nameOf(record);
+      if (named !== undefined && !isSameSymbol(symbol, named, exchangeSign))
+        return answersOther(subject, symbol, named);
+      const isUnnamed = named === undefined && !isKeyed && endpoint.isEmpty?.(record) !== true;
+      return isUnnamed ? namesNothing(subject, 'symbol') : endpoint.read(input, record, parameters);
+    }
     const { refusal } = answer;
     if (endpoint.readNoMonths !== undefined && saysNoMonths(refusal)) return endpoint.readNoMonths(input);
     return refusalError(providerName, { ...refusal, status: `${symbol}: ${refusal.status}` }, [options.apiKey]);
   }
 
-  function readAll(input: I, symbol: string, answers: readonly Answers[]): T | PipelineError {
+  function readAll(input: I, symbol: string, all: readonly Asked[]): T | PipelineError {
     const values: T[] = [];
-    for (const answer of answers) {
-      const value = read(input, symbol, answer(symbol));
+    for (const asked of all) {
+      const value = read(input, symbol, asked);
       if (PipelineError.isInstance(value)) return value;
       values.push(value);
     }
@@ -64,13 +88,13 @@ export function twelveDataProvider<I extends Asset, T>(
       // A coin and a pair may be the same symbol to the provider: asked for, and paid, once.
       const wanted = [...new Set(symbols.filter((symbol) => typeof symbol === 'string'))];
       if (wanted.length === 0) return symbols.filter((symbol) => typeof symbol !== 'string');
-      const answers: Answers[] = [];
+      const all: Asked[] = [];
       for (const parameters of endpoint.requests(inputs)) {
-        answers.push(await askTwelveData(wanted, parameters, options, call));
+        all.push({ parameters, answers: await askTwelveData(wanted, parameters, options, call) });
       }
       return inputs.map((input, index) => {
         const symbol = symbols[index];
-        return typeof symbol === 'string' ? readAll(input, symbol, answers) : (symbol ?? leftOut(input.symbol));
+        return typeof symbol === 'string' ? readAll(input, symbol, all) : (symbol ?? leftOut(input.symbol));
       });
     },
   };

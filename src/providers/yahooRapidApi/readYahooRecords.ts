@@ -4,11 +4,16 @@ import type { TextResponse } from '../http/requestText.ts';
 import { isJsonRecord, type JsonRecord } from '../readDecimals.ts';
 import { classifyYahooRapidApi } from './classifyYahooRapidApi.ts';
 
-/** The records of an answer by their symbols in upper case, numbers as the text they were written in; or why there are none. */
-export function readYahooRecords(
-  { status, headers, body }: TextResponse,
-  nowMs: number,
-): ReadonlyMap<string, JsonRecord> | Refusal {
+/** The records of an answer. */
+export interface YahooRecords {
+  /** By their symbols, numbers as the text they were written in. */
+  readonly bySymbol: ReadonlyMap<string, JsonRecord>;
+  /** Whether some do not say which symbol they are about. */
+  readonly someUnnamed: boolean;
+}
+
+/** The records of an answer, or why there are none. */
+export function readYahooRecords({ status, headers, body }: TextResponse, nowMs: number): YahooRecords | Refusal {
   const refusal = classifyYahooRapidApi(status, headers, body, nowMs);
   if (refusal !== undefined) return refusal;
   const seen = { status: `HTTP ${status}`, text: body };
@@ -16,15 +21,17 @@ export function readYahooRecords(
   if (answer === undefined) return { code: 'response_malformed', retryable: true, ...seen };
   const response = isJsonRecord(answer) ? answer['quoteResponse'] : undefined;
   if (!isJsonRecord(response)) return { code: 'response_malformed', ...seen };
-  const { result } = response as { result?: unknown };
-  return Array.isArray(result) ? bySymbol(result) : { code: 'provider_rejected', ...seen };
+  const { result = null, error = null } = response as { result?: unknown; error?: unknown };
+  if (result === null && error === null) return recordsOf([]);
+  return Array.isArray(result) ? recordsOf(result) : { code: 'provider_rejected', ...seen };
 }
 
-function bySymbol(result: readonly unknown[]): ReadonlyMap<string, JsonRecord> {
-  const records = new Map<string, JsonRecord>();
+function recordsOf(result: readonly unknown[]): YahooRecords {
+  const bySymbol = new Map<string, JsonRecord>();
+  let someUnnamed = false;
   for (const record of result) {
-    if (isJsonRecord(record) && typeof record['symbol'] === 'string')
-      records.set(record['symbol'].toUpperCase(), record);
+    if (isJsonRecord(record) && typeof record['symbol'] === 'string') bySymbol.set(record['symbol'], record);
+    else someUnnamed = true;
   }
-  return records;
+  return { bySymbol, someUnnamed };
 }
