@@ -49,7 +49,7 @@ export type LedgerEntry = readonly [
 const entryTypes = ['text', 'integer', 'jsonb', 'integer', 'integer', 'integer', 'integer', 'boolean'];
 
 /**
- * The end of a statement that writes rows: inserts an entry with the counts of the common table expression `counts`
+ * The end of a statement that writes rows: inserts an entry with the counts of the common table expression `sure`
  * (`written`, `inserted`, `unchanged`), when `allowed`. Waits for a transaction that has just inserted the same key, and
  * then fails, with the whole statement. The entry's parameters are numbered from `first`.
  */
@@ -58,7 +58,7 @@ export function recordEntry(ownSchema: string, first: number, allowed: SQLQuery)
   return sql`
     insert into ${sql.ident(ownSchema, 'batches')}
       (request, number, outcomes, ok, fresh, failed, skipped, resumable, inserted, updated, unchanged, transactions)
-    select ${entry}, inserted, written - inserted, unchanged, 1 from counts where ${allowed} returning true`;
+    select ${entry}, inserted, written - inserted, unchanged, 1 from sure where ${allowed} returning true`;
 }
 
 /** Whether the key of an entry whose parameters are numbered from `first` is not there, as far as can be seen. */

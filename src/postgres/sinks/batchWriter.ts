@@ -1,3 +1,4 @@
+import { sql } from '@databases/pg';
 import type { Queryable, Transaction } from '@databases/pg';
 import { isUnfinished, type Batch, type WriteCounts } from '../../model/batch.ts';
 import { PipelineError, SinkError } from '../../model/errors.ts';
@@ -33,8 +34,9 @@ interface Work<I, T> extends SortedOut<I, T> {
  * Makes `Sink.write`: the rows of a batch and its entry in the ledger, in one transaction.
  *
  * First everything in one statement, which is a transaction by itself where nothing else belongs to it. Where the server
- * refuses a row of it, all is rolled back and another transaction writes by halves, which finds the refused rows and costs
- * more; the key of the ledger entry may be the refused row, too, and is claimed first by then.
+ * refuses a row of it, or the table does not hold all of them as they were given, all is rolled back and another transaction
+ * writes by halves, which finds the refused rows, asks the table what it holds, and costs more; the key of the ledger entry
+ * may be the refused row, too, and is claimed first by then. A table with triggers is written like that from the start.
  */
 export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
   const { database, table, rows, refuse } = options;
@@ -60,10 +62,12 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
   };
 
   async function store(transaction: Transaction, work: Work<I, T>): Promise<WriteResult<I, T>> {
+    // What a deferred trigger does, or refuses, belongs to the rows that follow.
+    if (looksAtRows(work)) await transaction.query(sql`set constraints all immediate`);
     const key = keyOf(work.batch);
     if (key === undefined) return storeRows(transaction, work);
     if (isUnfinished(work.batch)) return storeUnfinished(transaction, work, key);
-    if (work.careful) return storeCarefully(transaction, work, key);
+    if (looksAtRows(work)) return storeCarefully(transaction, work, key);
     return (await storeAtOnce(transaction, work)) ?? takeUp(transaction, work, key);
   }
 
@@ -142,8 +146,14 @@ function keyOf({ request, index }: Batch<unknown, unknown>): BatchKey | undefine
   return request === undefined ? undefined : { request, index };
 }
 
-function isOneStatement<I, T>({ batch, open, careful }: Work<I, T>): boolean {
-  return !careful && open.remember === undefined && (batch.request === undefined || !isUnfinished(batch));
+/** Whether it is known only after the writing of the rows what the ledger has to say of them. */
+function looksAtRows<I, T>({ open, careful }: Work<I, T>): boolean {
+  return careful || !open.storesAsGiven;
+}
+
+function isOneStatement<I, T>(work: Work<I, T>): boolean {
+  const { batch, open } = work;
+  return !looksAtRows(work) && open.remember === undefined && (batch.request === undefined || !isUnfinished(batch));
 }
 
 const nothingWritten: WriteCounts = { inserted: 0, updated: 0, unchanged: 0, transactions: 0 };

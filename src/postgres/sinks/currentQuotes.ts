@@ -1,16 +1,11 @@
-import { parseDecimal } from '../../model/decimal.ts';
 import type { Standing } from '../../model/outcome.ts';
 import type { Sink } from '../../model/ports.ts';
-import type { Decimal } from '../../model/records.ts';
 import type { Database } from '../connectDatabase.ts';
 import { withRetry } from '../inTransaction.ts';
 import { runStatement, textArray } from '../ledger/statement.ts';
 import { refuseSymbol } from './checks.ts';
-import { selectFresh } from './quoteTable.ts';
-import type { QuoteTableOptions } from './quoteTable.ts';
-
-/** The prices of a row, in the order of the table's columns. */
-export type Prices = readonly [Decimal, Decimal, Decimal, Decimal, Decimal];
+import { parsePrices, selectFresh } from './quoteStatements.ts';
+import type { QuoteTableOptions } from './quoteStatements.ts';
 
 interface FreshRow {
   readonly position: number;
@@ -24,7 +19,6 @@ const longestMs = 36_525 * 86_400_000;
 export function currentQuotes<I extends { readonly symbol: string }, T>(
   database: Database,
   table: QuoteTableOptions<I, T>,
-  toValue: (input: I, prices: Prices) => T,
 ): NonNullable<Sink<I, T>['current']> {
   const statement = selectFresh(database, table);
   return async (inputs, { maxAgeMs, signal }) => {
@@ -35,20 +29,14 @@ export function currentQuotes<I extends { readonly symbol: string }, T>(
     if (asked.length === 0 || maxAgeMs === 0) return inputs.map(pending);
     const values = [...table.key.map(({ of }) => textArray(asked.map(of))), Math.min(maxAgeMs, longestMs)];
     const rows = await withRetry(database, () => runStatement<FreshRow>(database.pool, statement, values), { signal });
-    const fresh = new Map(rows.map(({ position, prices }) => [asked[position - 1], decimals(prices)]));
+    const fresh = new Map(rows.map(({ position, prices }) => [asked[position - 1], parsePrices(prices)]));
     return inputs.map((input): Standing<I, T> => {
       const prices = fresh.get(input);
-      return prices === undefined ? pending(input) : { status: 'fresh', input, value: toValue(input, prices) };
+      return prices === undefined ? pending(input) : { status: 'fresh', input, value: table.valueOf(input, prices) };
     });
   };
 }
 
 function pending<I>(input: I): Standing<I, never> {
   return { status: 'pending', input };
-}
-
-/** A column may be text or a float: then it may hold anything, or write an exponent. */
-function decimals(prices: readonly string[]): Prices | undefined {
-  const parsed = prices.map(parseDecimal);
-  return parsed.includes(undefined) ? undefined : (parsed as unknown as Prices);
 }

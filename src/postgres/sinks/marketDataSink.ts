@@ -5,7 +5,7 @@ import { databaseSchema } from '../databaseSchema.ts';
 import { retentionDaysSchema } from '../ledger/removeExpired.ts';
 import { currentQuotes } from './currentQuotes.ts';
 import { quoteTable } from './quoteTable.ts';
-import type { QuoteTableOptions } from './quoteTable.ts';
+import type { QuoteTableOptions } from './quoteStatements.ts';
 import { tableSink } from './tableSink.ts';
 import type { TableSink } from './tableSink.ts';
 
@@ -59,19 +59,7 @@ export function marketDataSink(options: MarketDataSinkOptions): TableSink<Asset,
     retentionDays,
     table: quoteTable(database, marketData),
     maxSymbolLength: 10,
-    current: currentQuotes(
-      database,
-      marketData,
-      ({ symbol, assetType }, [price, percentChange, change, high, low]) => ({
-        symbol,
-        assetType,
-        price,
-        change,
-        percentChange,
-        high,
-        low,
-      }),
-    ),
+    current: currentQuotes(database, marketData),
   });
 }
 
@@ -88,6 +76,15 @@ const marketData: QuoteTableOptions<Asset, Quote> = {
     { name: 'high', of: ({ high }) => high },
     { name: 'low', of: ({ low }) => low },
   ],
+  valueOf: ({ symbol, assetType }, [price, percentChange, change, high, low]) => ({
+    symbol,
+    assetType,
+    price,
+    change,
+    percentChange,
+    high,
+    low,
+  }),
   codec: {
     encodeInput: ({ symbol, assetType }) => [symbol, assetType],
     decodeInput: (json) => {

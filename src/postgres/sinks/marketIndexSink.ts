@@ -5,7 +5,7 @@ import { databaseSchema } from '../databaseSchema.ts';
 import { retentionDaysSchema } from '../ledger/removeExpired.ts';
 import { currentQuotes } from './currentQuotes.ts';
 import { quoteTable } from './quoteTable.ts';
-import type { QuoteTableOptions } from './quoteTable.ts';
+import type { QuoteTableOptions } from './quoteStatements.ts';
 import { tableSink } from './tableSink.ts';
 import type { TableSink } from './tableSink.ts';
 
@@ -49,18 +49,7 @@ export function marketIndexSink(options: MarketIndexSinkOptions): TableSink<Mark
     retentionDays,
     table: quoteTable(database, marketIndexData),
     maxSymbolLength: 10,
-    current: currentQuotes(
-      database,
-      marketIndexData,
-      ({ symbol }, [price, percentChange, priceChange, priceHigh, priceLow]) => ({
-        symbol,
-        price,
-        priceChange,
-        percentChange,
-        priceHigh,
-        priceLow,
-      }),
-    ),
+    current: currentQuotes(database, marketIndexData),
   });
 }
 
@@ -74,6 +63,14 @@ const marketIndexData: QuoteTableOptions<MarketIndex, IndexQuote> = {
     { name: 'price_high', of: ({ priceHigh }) => priceHigh },
     { name: 'price_low', of: ({ priceLow }) => priceLow },
   ],
+  valueOf: ({ symbol }, [price, percentChange, priceChange, priceHigh, priceLow]) => ({
+    symbol,
+    price,
+    priceChange,
+    percentChange,
+    priceHigh,
+    priceLow,
+  }),
   codec: {
     encodeInput: ({ symbol }) => symbol,
     decodeInput: (json) => ({ symbol: json as string }),

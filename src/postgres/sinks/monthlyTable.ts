@@ -1,18 +1,22 @@
-import { sql } from '@databases/pg';
-import type { SQLQuery } from '@databases/pg';
+import type { Queryable } from '@databases/pg';
 import { SinkError } from '../../model/errors.ts';
 import type { PipelineError } from '../../model/errors.ts';
 import type { OkOutcome } from '../../model/outcome.ts';
 import type { AssetType, MonthlyPrice, MonthlyPrices, MonthlyRange } from '../../model/records.ts';
 import type { Database } from '../connectDatabase.ts';
 import type { LedgerCodec } from '../ledger/outcomeCodec.ts';
-import { plainArray, textArray } from '../ledger/statement.ts';
+import { plainArray, runStatement, textArray } from '../ledger/statement.ts';
 import { checkPrice } from './checks.ts';
 import { fetchedMonths } from './fetchedMonths.ts';
+import { selectHeldMonths, upsertMonths } from './monthlyStatements.ts';
 import { isDate, monthOf } from './months.ts';
+import { notStored } from './notStored.ts';
 import type { OpenShape } from './openShape.ts';
-import { identity, rowsWriter } from './rowsWriter.ts';
-import type { OpenTable, SinkTable, Unit } from './sinkTable.ts';
+import { rowsWriter } from './rowsWriter.ts';
+import type { RowsWritten, WrittenRow } from './rowsWriter.ts';
+import type { OpenTable, SinkTable, Unit, UnitResult, Written } from './sinkTable.ts';
+
+type MonthlyUnit = Unit<MonthlyRange, MonthlyPrices>;
 
 const name = 'market_data_monthly';
 
@@ -25,9 +29,11 @@ export function monthlyTable(database: Database, provider: string): SinkTable<Mo
     keyOf: ({ symbol, assetType }) => `${symbol}\0${assetType}`,
     describe,
     open: (shape): OpenTable<MonthlyRange, MonthlyPrices> => {
-      const write = rowsWriter(database.ownSchema, 4, (allowed) => changedMonths(database, shape, allowed));
+      const write = rowsWriter(database.ownSchema, shape, upsertMonths(database, name, shape));
+      const look = lookAtMonths(database, shape);
       const remember = fetchedMonths(database, name, provider);
       return {
+        storesAsGiven: shape.storesAsGiven,
         check: ({ input, value }) => checkPrices(value.prices, shape, () => describe(input)),
         asStored,
         write: async (queryable, units, entry) => {
@@ -39,7 +45,9 @@ export function monthlyTable(database: Database, provider: string): SinkTable<Mo
             plainArray(rows.map(({ price }) => price)),
           ];
           const written = await write(queryable, values, rows.length, entry);
-          return { ...written, results: units.map(({ outcome }) => asStored(outcome)) };
+          return written.rows === undefined
+            ? { ...written, results: units.map(({ outcome }) => asStored(outcome)) }
+            : look(queryable, units, values, { ...written, rows: written.rows });
         },
         remember,
       };
@@ -58,7 +66,7 @@ function asStored(outcome: OkOutcome<MonthlyRange, MonthlyPrices>): OkOutcome<Mo
   return { ...outcome, value: { symbol, assetType, recordCount, prices: [] } };
 }
 
-function rowsOf({ outcome: { input, value } }: Unit<MonthlyRange, MonthlyPrices>) {
+function rowsOf({ outcome: { input, value } }: MonthlyUnit) {
   const { symbol, assetType } = input;
   return byMonth(value.prices).map(({ date, price }) => ({ symbol, assetType, date, price }));
 }
@@ -82,42 +90,46 @@ function checkPrices(prices: unknown, shape: OpenShape, describe: () => string):
   return undefined;
 }
 
-/**
- * A row of the same month keeps its date, and one of the same price is left alone: it writes nothing and burns no
- * identity. Prices are compared as the column rounds them.
- *
- * The planner takes an array parameter for ten elements and would compare every row with every other in a nested loop
- * (12,000 rows: 18 s). A full join cannot be one; `offset 0` keeps the planner from seeing that a left join would do.
- */
-function changedMonths({ schema }: Database, shape: OpenShape, allowed: SQLQuery): SQLQuery {
-  const table = sql.ident(schema, name);
-  const id = identity(shape.sequence);
-  const type = sql.__dangerous__rawValue(shape.column('price').type);
-  return sql`
-    given as (
-      select symbol, asset_type, date, price::${type} as price, date_trunc('month', date::timestamp)::date as month
-      from unnest($1::text[], $2::text[], $3::date[], $4::numeric[]) as given (symbol, asset_type, date, price)
-    ), known as (
-      select ${id.ofStored} given.symbol, given.asset_type, stored.date, stored.price,
-        date_trunc('month', stored.date::timestamp)::date as month
-      from (select symbol, asset_type, min(month) as first, max(month) as last from given group by 1, 2) as given
-      join ${table} as stored on stored.symbol = given.symbol and stored.asset_type = given.asset_type
-        and stored.date >= given.first and stored.date < given.last + interval '1 month'
-    ), matched as (
-      select ${id.ofKnown} given.symbol, given.asset_type, given.month, given.date, given.price,
-        known.date as known_date, known.price as known_price
-      from given full join known using (symbol, asset_type, month)
-      offset 0
-    ), written as (
-      insert into ${table} as stored (${id.column} symbol, asset_type, date, price) ${id.overriding}
-      select ${id.value} symbol, asset_type, coalesce(known_date, date), price
-      from matched as known
-      where date is not null and (known_date is null or known_price is distinct from price) and ${allowed}
-      order by symbol collate "C", asset_type collate "C", month
-      on conflict (symbol, date, asset_type) do update set price = excluded.price
-      where stored.price is distinct from excluded.price
-      returning (xmax = 0) as inserted
-    )`;
+interface HeldMonth {
+  readonly position: number;
+  /** Whether one of the month's rows has the price that was to be written. */
+  readonly same: boolean;
+}
+
+/** Asks the table which months it holds of the units that a statement has written, or has not. */
+function lookAtMonths(database: Database, shape: OpenShape) {
+  const statement = selectHeldMonths(database, name, shape);
+
+  return async (
+    queryable: Queryable,
+    units: readonly MonthlyUnit[],
+    values: readonly string[],
+    { recorded, rows }: RowsWritten & { readonly rows: readonly WrittenRow[] },
+  ): Promise<Written<MonthlyRange, MonthlyPrices>> => {
+    const found = await runStatement<HeldMonth>(queryable, statement, values);
+    const held = new Map(found.map(({ position, same }) => [position, same]));
+    const effects = new Map(rows.map(([symbol, type, month, effect]) => [`${symbol}\0${type}\0${month}`, effect]));
+    const counts = { inserted: 0, updated: 0, unchanged: 0 };
+    let position = 0;
+    const results = units.map((unit): UnitResult<MonthlyRange, MonthlyPrices> => {
+      const asked = rowsOf(unit);
+      const missing = asked.filter(({ symbol, assetType, date }) => {
+        position += 1;
+        const effect = effects.get(`${symbol}\0${assetType}\0${monthOf(date)}`) as 'inserted' | 'updated' | undefined;
+        const same = held.get(position);
+        if (same === undefined || (effect === undefined && !same)) return true;
+        counts[effect ?? 'unchanged'] += 1;
+        return false;
+      });
+      if (missing.length === 0) return asStored(unit.outcome);
+      const [first] = missing.map(({ date }) => date);
+      return notStored(
+        describe(unit.outcome.input),
+        `lacks ${missing.length} of ${asked.length} months, such as ${first}`,
+      );
+    });
+    return { recorded, ...counts, results };
+  };
 }
 
 const monthlyCodec: LedgerCodec<MonthlyRange, MonthlyPrices> = {

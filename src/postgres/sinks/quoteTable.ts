@@ -1,40 +1,24 @@
-import { sql } from '@databases/pg';
-import type { SQLQuery } from '@databases/pg';
-import type { Decimal } from '../../model/records.ts';
+import type { Queryable } from '@databases/pg';
 import { SinkError } from '../../model/errors.ts';
+import type { OkOutcome } from '../../model/outcome.ts';
 import type { Database } from '../connectDatabase.ts';
-import type { LedgerCodec } from '../ledger/outcomeCodec.ts';
-import { plainArray, statementOf, textArray } from '../ledger/statement.ts';
-import type { Statement } from '../ledger/statement.ts';
+import { plainArray, runStatement, textArray } from '../ledger/statement.ts';
 import { checkDecimal, checkPrice } from './checks.ts';
-import { identity, rowsWriter, utcNow } from './rowsWriter.ts';
+import { notStored } from './notStored.ts';
+import { parsePrices, selectHeld, upsertQuotes } from './quoteStatements.ts';
+import type { QuoteTableOptions } from './quoteStatements.ts';
+import { rowsWriter } from './rowsWriter.ts';
+import type { RowsWritten, WrittenRow } from './rowsWriter.ts';
 import { agesMs } from './sinkTable.ts';
-import type { OpenTable, SinkTable } from './sinkTable.ts';
-
-/** One column of prices and the field of the quote it holds. */
-export interface QuoteColumn<T> {
-  readonly name: string;
-  readonly of: (value: T) => Decimal;
-  /** A change may be negative, a price may not. */
-  readonly signed?: boolean | undefined;
-}
-
-/** A table of current quotes: one row per key, with its age in `updated_at`. */
-export interface QuoteTableOptions<I, T> {
-  readonly name: string;
-  /** The columns of the key and their values. */
-  readonly key: readonly { readonly name: string; readonly of: (input: I) => string }[];
-  readonly columns: readonly QuoteColumn<T>[];
-  readonly codec: LedgerCodec<I, T>;
-}
-
-/** A stored time so far ahead of the database's clock is a mistake, and counts as old. */
-const futureTolerance = sql`interval '60 seconds'`;
+import type { OpenTable, SinkTable, UnitResult, Written } from './sinkTable.ts';
 
 /** The table for the writing of batches. */
 export function quoteTable<I, T>(database: Database, options: QuoteTableOptions<I, T>): SinkTable<I, T> {
   const { name, key, columns, codec } = options;
   const describe = (input: I): string => `${name}: ${key.map(({ of }) => of(input)).join(' ')}`;
+  const keyArrays = (outcomes: readonly OkOutcome<I, T>[]): string[] =>
+    key.map(({ of }) => textArray(outcomes.map(({ input }) => of(input))));
+  const look = lookAtQuotes(database, options, describe);
   return {
     name,
     codec,
@@ -42,9 +26,7 @@ export function quoteTable<I, T>(database: Database, options: QuoteTableOptions<
     keyOf: (input) => key.reduce((text, { of }) => `${text}\0${of(input)}`, ''),
     describe,
     open: (shape): OpenTable<I, T> => {
-      const write = rowsWriter(database.ownSchema, key.length + columns.length + 1, (allowed) =>
-        upsert(database, options, identity(shape.sequence), allowed),
-      );
+      const write = rowsWriter(database.ownSchema, shape, upsertQuotes(database, options, shape));
       const checks = columns.map(({ name: column, of, signed = false }) => ({
         column,
         of,
@@ -52,6 +34,7 @@ export function quoteTable<I, T>(database: Database, options: QuoteTableOptions<
         shape: shape.column(column),
       }));
       return {
+        storesAsGiven: shape.storesAsGiven,
         check: ({ input, value }) => {
           for (const { column, of, check, shape } of checks) {
             const problem = check(of(value), shape);
@@ -64,83 +47,58 @@ export function quoteTable<I, T>(database: Database, options: QuoteTableOptions<
         asStored: (outcome) => outcome,
         write: async (queryable, units, entry) => {
           const outcomes = units.map(({ outcome }) => outcome);
-          const values = [
-            ...key.map(({ of }) => textArray(outcomes.map(({ input }) => of(input)))),
-            ...columns.map(({ of }) => plainArray(outcomes.map(({ value }) => of(value)))),
-            plainArray(agesMs(outcomes)),
-          ];
-          return { ...(await write(queryable, values, units.length, entry)), results: outcomes };
+          const [keys, ages] = [keyArrays(outcomes), plainArray(agesMs(outcomes))];
+          const prices = columns.map(({ of }) => plainArray(outcomes.map(({ value }) => of(value))));
+          const written = await write(queryable, [...keys, ...prices, ages], units.length, entry);
+          const { rows } = written;
+          return rows === undefined
+            ? { ...written, results: outcomes }
+            : look(queryable, outcomes, [...keys, ages], { ...written, rows });
         },
       };
     },
   };
 }
 
-/** Rows that are newer than ours stay: a response that comes late must not undo a later one. */
-function upsert<I, T>(
-  { schema }: Database,
-  { name, key, columns }: QuoteTableOptions<I, T>,
-  id: ReturnType<typeof identity>,
-  allowed: SQLQuery,
-): SQLQuery {
-  const table = sql.ident(schema, name);
-  const keys = identifiers(key);
-  const prices = identifiers(columns);
-  const list = (parts: SQLQuery[]): SQLQuery => sql.join(parts, ', ');
-  return sql`
-    given as (
-      select * from unnest(${parameters(key.length, columns.length)}, ${placeholder(key.length + columns.length + 1)}::float8[])
-        as given (${list(keys)}, ${list(prices)}, age_ms)
-    ), written as (
-      insert into ${table} as stored (${id.column} ${list(keys)}, ${list(prices)}, updated_at) ${id.overriding}
-      select ${id.value} ${list([...keys, ...prices].map((column) => sql`given.${column}`))},
-        ${utcNow} - given.age_ms * interval '1 millisecond'
-      from given left join ${table} as known on ${matching(keys)}
-      where ${allowed}
-      order by ${list(keys.map((column) => sql`given.${column} collate "C"`))}
-      on conflict (${list(keys)}) do update set ${list(prices.map((column) => sql`${column} = excluded.${column}`))},
-        updated_at = excluded.updated_at
-      where stored.updated_at is null or stored.updated_at <= excluded.updated_at
-        or stored.updated_at > ${utcNow} + ${futureTolerance}
-      returning (xmax = 0) as inserted
-    )`;
+interface HeldRow {
+  readonly position: number;
+  readonly prices: readonly (string | null)[];
+  /** Whether it is as new as what was to be written; null without a time. */
+  readonly isNew: boolean | null;
 }
 
-/**
- * What is fresh: the position of the key in the arrays given, and the prices with the table's digits, as an array. A row
- * that lacks one of its prices is not fresh.
- */
-export function selectFresh<I, T>({ schema }: Database, { name, key, columns }: QuoteTableOptions<I, T>): Statement {
-  const keys = identifiers(key);
-  const prices = sql.join(
-    identifiers(columns).map((column) => sql`known.${column}::text`),
-    ', ',
-  );
-  const age = sql`${placeholder(key.length + 1)}::float8 * interval '1 millisecond'`;
-  return statementOf(sql`
-    select given.position::integer as position, array[${prices}] as prices
-    from unnest(${parameters(key.length, 0)}) with ordinality as given (${sql.join(keys, ', ')}, position)
-    join ${sql.ident(schema, name)} as known on ${matching(keys)}
-    where known.updated_at > ${utcNow} - ${age} and known.updated_at <= ${utcNow} + ${futureTolerance}
-      and array_position(array[${prices}], null) is null`);
+/** Asks the table what it holds of the outcomes that a statement has written, or has not. */
+function lookAtQuotes<I, T>(database: Database, options: QuoteTableOptions<I, T>, describe: (input: I) => string) {
+  const { key, valueOf } = options;
+  const statement = selectHeld(database, options);
+
+  return async (
+    queryable: Queryable,
+    outcomes: readonly OkOutcome<I, T>[],
+    values: readonly string[],
+    { recorded, at, rows }: RowsWritten & { readonly rows: readonly WrittenRow[] },
+  ): Promise<Written<I, T>> => {
+    const found = await runStatement<HeldRow>(queryable, statement, [...values, at]);
+    const held = new Map(found.map((row) => [row.position, row]));
+    const effects = new Map(rows.map((row) => [keyText(row.slice(0, -1)), row.at(-1) as 'inserted' | 'updated']));
+    const counts = { inserted: 0, updated: 0, unchanged: 0 };
+    const results = outcomes.map((outcome, index): UnitResult<I, T> => {
+      const { input, receivedAtMs } = outcome;
+      const row = held.get(index + 1);
+      if (row === undefined) return notStored(describe(input), 'has no such row');
+      const effect = effects.get(keyText(key.map(({ of }) => of(input))));
+      if (effect === undefined && row.isNew !== true) return notStored(describe(input), 'has kept an older row');
+      const prices = parsePrices(row.prices);
+      if (prices === undefined) return notStored(describe(input), 'has a row without all of its prices');
+      counts[effect ?? 'unchanged'] += 1;
+      const value = valueOf(input, prices);
+      // Nobody knows whose value it is that another writer has stored.
+      return effect === undefined ? { status: 'ok', input, value, receivedAtMs } : { ...outcome, value };
+    });
+    return { recorded, ...counts, results };
+  };
 }
 
-function identifiers(columns: readonly { readonly name: string }[]): SQLQuery[] {
-  return columns.map(({ name }) => sql.ident(name));
-}
-
-function matching(keys: SQLQuery[]): SQLQuery {
-  return sql.join(
-    keys.map((column) => sql`known.${column} = given.${column}`),
-    sql` and `,
-  );
-}
-
-function placeholder(number: number): SQLQuery {
-  return sql.__dangerous__rawValue(`$${number}`);
-}
-
-function parameters(texts: number, numerics: number): SQLQuery {
-  const types = [...Array<string>(texts).fill('text[]'), ...Array<string>(numerics).fill('numeric[]')];
-  return sql.__dangerous__rawValue(types.map((type, index) => `$${index + 1}::${type}`).join(', '));
+function keyText(key: readonly string[]): string {
+  return key.join('\0');
 }

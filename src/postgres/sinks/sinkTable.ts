@@ -40,13 +40,16 @@ export interface SinkTable<I, T> {
 }
 
 export interface OpenTable<I, T> {
+  /** Whether it holds what it was given; else each write needs a transaction, in which it is asked what it holds. */
+  readonly storesAsGiven: boolean;
   /** Why the table cannot hold a value, found before asking the database. */
   check(outcome: OkOutcome<I, T>): PipelineError | undefined;
   /** The outcome with the value that the table will hold, as it is told and kept in the ledger. */
   asStored(outcome: OkOutcome<I, T>): OkOutcome<I, T>;
   /**
    * Writes units in the order of their keys, and their ledger entry when there is one, in one statement. Nothing is
-   * written, and `recorded` is false, when the ledger has the entry's key.
+   * written, and `recorded` is false, when the ledger has the entry's key. Without an entry a second statement asks what
+   * the table holds, where the first one does not tell; with one, all fails there, as if a row had been refused.
    */
   write(queryable: Queryable, units: readonly Unit<I, T>[], entry?: LedgerEntry): Promise<Written<I, T>>;
   /** What is to be remembered besides the rows, in the same transaction. Default: nothing, one statement does it all. */
