@@ -106,7 +106,8 @@ function hasTriggers(oid: number): SQLQuery {
  * for each update, and the integers of `serial` would be used up.
  *
  * `inserted` tells the rows written apart, in a way that partitioned tables have, too: one that was new when the statement
- * began has the identity it was given, unless another transaction has inserted it meanwhile.
+ * began has the identity it was given, unless another transaction has inserted it meanwhile (which nobody can tell where
+ * rows have no identities: there it counts as inserted).
  */
 export function identity(
   { sequence }: OpenShape,

@@ -110,11 +110,11 @@ describe.each(shapes)('on shape %s', (shape) => {
 
       it.each([
         ['a trigger that returns NULL', 'before insert', `if new.symbol = 'B' then return null; end if; return new;`],
-        ['a trigger that deletes the row', 'after insert', `delete from ${'%T'} where symbol = 'B'; return null;`],
+        ['a trigger that deletes the row', 'after insert', `delete from %T where symbol = 'B'; return null;`],
         [
           'a deferred trigger that deletes the row',
           'deferred insert',
-          `delete from ${'%T'} where symbol = 'B'; return null;`,
+          `delete from %T where symbol = 'B'; return null;`,
         ],
         ['a trigger that takes a price away', 'before insert', `%N return new;`],
       ])('fails the row that is gone by %s, alone', async (_cause, when, body) => {
@@ -173,14 +173,14 @@ describe.each(shapes)('on shape %s', (shape) => {
       it('tells the value of a newer row that was committed while the statement waited for it', async () => {
         await emptyTables(database);
         await write({ A: '1', B: '1' });
-        const { url, schema, ownSchema, pool } = database;
+        const { url, schema, ownSchema } = database;
         await using other = track(connectDatabase({ url, schema, ownSchema }));
         const writing = await other.pool.tx(async (transaction) => {
           await transaction.query(
             sql`update ${sql.ident(schema, table)} set price = 7, updated_at = updated_at + interval '30 seconds' where symbol = 'B'`,
           );
           const write2 = write({ A: '2', B: '2' }, request);
-          await waitingForLocks(pool, schema, 1);
+          await waitingForLocks(database, 1);
           return { write2 };
         });
         const result = await writing.write2;
