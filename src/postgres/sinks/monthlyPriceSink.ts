@@ -59,7 +59,8 @@ const resolveOptions = defineOptions<MonthlyPriceSinkOptions>('monthlyPriceSink'
  *
  * `write` stores a batch in one transaction, with its row in the ledger when it has a request. A row of the same month
  * keeps its date and gets the new price; a row of the same price is left alone. An asset with a price or a date that the
- * table cannot hold fails alone and leaves its rows as they were. The outcomes stored carry `recordCount` and no prices.
+ * table cannot hold fails alone and leaves its rows as they were; one with a month that is not in the table after the write,
+ * for example because of a trigger, has failed too. The outcomes stored carry `recordCount` and no prices.
  * For everything else see `marketDataSink`.
  *
  * @example
