@@ -63,7 +63,7 @@ const sequenceOf = async ({ pool, schema }: TestDatabase, table: string): Promis
 describe.each(shapes)('on partitioned tables of shape %s', (shape) => {
   it('counts quotes as inserted, updated and unchanged, and answers what is fresh', async () => {
     await using database = track(await openPartitioned(shape));
-    await checkTables(database);
+    await checkTables({ database });
     const sink = marketDataSink({ database });
     const [a, b, c] = [asset('A'), asset('B', 'CRYPTO'), asset('C')];
     const batch = (price: string, request: string, receivedAtMs = performance.now()) =>
