@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { callback, defineOptions } from '../model/defineOptions.ts';
 import type { RecordSink, RecordSource, RecordTopics, SourceRecord } from '../model/recordPorts.ts';
-import { BrokerState } from './broker/BrokerState.ts';
+import { BrokerState, type TopicLimits } from './broker/BrokerState.ts';
 import { MemoryRecordSink } from './broker/MemoryRecordSink.ts';
 import { MemoryRecordSource } from './broker/MemoryRecordSource.ts';
 import { MemoryTopics } from './broker/MemoryTopics.ts';
@@ -16,7 +16,7 @@ export interface MemoryBrokerOptions {
 /** A message broker within the process. */
 export interface MemoryBroker {
   /** Adds an empty topic. One that is there already stays as it is. */
-  createTopic(topic: string, partitions: number): void;
+  createTopic(topic: string, partitions: number, limits?: TopicLimits): void;
   /** A new member of the group; all of it but `run` is as with Kafka. */
   source(options: { readonly groupId: string; readonly topics: readonly string[] }): RecordSource;
   sink(): RecordSink;
@@ -77,7 +77,7 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): MemoryBroker {
   const state = new BrokerState(now);
   for (const [topic, partitions] of Object.entries(topics)) state.createTopic(topic, partitions);
   return {
-    createTopic: (topic, partitions) => state.createTopic(topic, partitions),
+    createTopic: (topic, partitions, limits) => state.createTopic(topic, partitions, limits),
     source: ({ groupId, topics: wanted }) => new MemoryRecordSource(state, groupId, wanted),
     sink: () => new MemoryRecordSink(state),
     topics: () => new MemoryTopics(state),

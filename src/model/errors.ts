@@ -26,6 +26,7 @@ export const errorCodes = [
   'database_error',
   'database_not_ready',
   'publish_failed',
+  'record_too_large',
   'broker_unavailable',
   'broker_error',
   'fenced',
@@ -137,12 +138,18 @@ export class SinkError extends PipelineError {
   override readonly name = 'SinkError';
 }
 
-/** An event that could not be published. */
+/** An event that could not be published; `record_too_large` when its topic takes no record of that size. */
 export class PublishError extends PipelineError {
   override readonly name = 'PublishError';
 
-  constructor(message: string, options?: PipelineErrorOptions) {
-    super('publish_failed', message, options);
+  constructor(
+    message: string,
+    {
+      code = 'publish_failed',
+      ...options
+    }: { code?: 'publish_failed' | 'record_too_large' } & PipelineErrorOptions = {},
+  ) {
+    super(code, message, options);
   }
 }
 

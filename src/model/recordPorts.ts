@@ -111,6 +111,10 @@ export interface Announcer {
    * committed: each state includes those before it. Rejects with a `FencedError` when there is another owner, and with a
    * `PublishError` on any other failure. After either it is not known whether the transaction was committed, and every
    * further call is refused: `own` it again, and read in `committed` what was.
+   *
+   * With the code `record_too_large` nothing was committed, and the same call may fail again, or not: make the records anew,
+   * each of at most `maxRecordBytes` of its topic, which has become less or has not. Where only all of them together were too
+   * much, they go one by one the next time.
    */
   announce(records: readonly SinkRecord[], next: CommittedState): Promise<void>;
   /** Resolves once all is closed; what has not been announced by then is refused. */
@@ -119,8 +123,16 @@ export interface Announcer {
 
 /** Where records go. */
 export interface RecordSink {
-  /** Sends records in their order within a partition; resolves once all are stored. Rejects with a `PublishError`. */
+  /**
+   * Sends records in their order within a partition; resolves once all are stored. Rejects with a `PublishError`, of the code
+   * `record_too_large` when a topic does not take one of them; those before it are then stored.
+   */
   send(records: readonly SinkRecord[]): Promise<void>;
+  /**
+   * The largest record that is worth sending to a topic, in bytes, as `recordBytes` counts them. It becomes less when the
+   * topic has refused a record for its size: half of that one, and never below 1,000.
+   */
+  maxRecordBytes(topic: string): number;
   /** How many partitions a topic has now. Rejects with a `PublishError` when there is no such topic. */
   partitionsOf(topic: string): Promise<number>;
   /**

@@ -55,7 +55,7 @@ async function publish<E>(publisher: Publisher<E>, event: E): Promise<E> {
     await publisher.publish(event);
     return event;
   } catch (error) {
-    if (PipelineError.isInstance(error) && error.code === 'publish_failed') throw error;
+    if (PipelineError.isInstance(error) && ['publish_failed', 'record_too_large'].includes(error.code)) throw error;
     // The text of a foreign error is not shown: it may hold the address and password of a server.
     throw new PublishError('the completion event could not be published', { cause: error });
   }

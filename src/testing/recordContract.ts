@@ -3,12 +3,13 @@ import type { ContractCase } from './providerContract.ts';
 import { announcerCases } from './recordCases/announcerCases.ts';
 import { groupCases } from './recordCases/groupCases.ts';
 import { RecordBench } from './recordCases/RecordBench.ts';
+import { sizeCases } from './recordCases/sizeCases.ts';
 import { sourceCases } from './recordCases/sourceCases.ts';
 
 /** A broker, and how to reach it with the adapter under test. */
 export interface RecordsUnderTest extends AsyncDisposable {
-  /** Creates an empty topic, and answers its name. */
-  createTopic(partitions: number): Promise<string>;
+  /** Creates an empty topic, which takes no record larger than `maxRecordBytes`, and answers its name. */
+  createTopic(partitions: number, limits?: { readonly maxRecordBytes?: number | undefined }): Promise<string>;
   /** A new member of the group, which is missed soon when it is gone: a session of a second or two. */
   source(groupId: string, topics: readonly string[]): RecordSource;
   sink(): RecordSink;
@@ -32,9 +33,9 @@ export interface RecordsUnderTest extends AsyncDisposable {
  *   const broker = memoryBroker();
  *   let topics = 0;
  *   return {
- *     createTopic: async (partitions: number) => {
+ *     createTopic: async (partitions: number, limits?: { maxRecordBytes?: number }) => {
  *       const topic = `topic-${++topics}`;
- *       broker.createTopic(topic, partitions);
+ *       broker.createTopic(topic, partitions, limits);
  *       return topic;
  *     },
  *     source: (groupId: string, names: readonly string[]) => broker.source({ groupId, topics: names }),
@@ -53,7 +54,7 @@ export interface RecordsUnderTest extends AsyncDisposable {
  * ```
  */
 export function recordContract(open: () => Promise<RecordsUnderTest>): readonly ContractCase[] {
-  return [...sourceCases(), ...groupCases(), ...announcerCases()].map(({ name, check }) => ({
+  return [...sourceCases(), ...groupCases(), ...announcerCases(), ...sizeCases()].map(({ name, check }) => ({
     name,
     run: async () => {
       const opened = await open();

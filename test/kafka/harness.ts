@@ -41,9 +41,14 @@ export async function openKafka(brokers: readonly string[]): Promise<KafkaBench>
     admin,
     plain,
     open,
-    async createTopic(partitions) {
+    async createTopic(partitions, { maxRecordBytes } = {}) {
       const topic = `topic-${randomUUID()}`;
-      await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions }] });
+      const configEntries =
+        maxRecordBytes === undefined ? [] : [{ name: 'max.message.bytes', value: String(maxRecordBytes) }];
+      await admin.createTopics({
+        waitForLeaders: true,
+        topics: [{ topic, numPartitions: partitions, configEntries }],
+      });
       return topic;
     },
     source: (groupId, topics) => open({ groupId, topics }),

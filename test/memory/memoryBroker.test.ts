@@ -6,9 +6,9 @@ async function open(): Promise<RecordsUnderTest> {
   const broker = memoryBroker();
   let topics = 0;
   return {
-    createTopic: async (partitions) => {
+    createTopic: async (partitions, limits) => {
       topics += 1;
-      broker.createTopic(`topic-${String(topics)}`, partitions);
+      broker.createTopic(`topic-${String(topics)}`, partitions, limits);
       return `topic-${String(topics)}`;
     },
     source: (groupId, names) => broker.source({ groupId, topics: names }),

@@ -18,9 +18,9 @@ async function failedBy({ source = () => ({}), announcer = () => ({}) }: Faults)
     const originals = new Map<RecordSource, RecordSource>();
     let topics = 0;
     return {
-      createTopic: async (partitions) => {
+      createTopic: async (partitions, limits) => {
         topics += 1;
-        broker.createTopic(`topic-${String(topics)}`, partitions);
+        broker.createTopic(`topic-${String(topics)}`, partitions, limits);
         return `topic-${String(topics)}`;
       },
       source: (groupId, names) => {

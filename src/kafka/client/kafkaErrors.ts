@@ -37,6 +37,11 @@ export function isOfType(error: unknown, wanted: string): boolean {
   return chainOf(error).some(({ type }) => type === wanted);
 }
 
+/** Whether the broker does not take what it was sent at once, for its size. */
+export function isTooLarge(error: unknown): boolean {
+  return isOfType(error, 'MESSAGE_TOO_LARGE') || isOfType(error, 'RECORD_LIST_TOO_LARGE');
+}
+
 /** Whether no repetition mends it: who we are, or what we may. */
 export function isHopeless(error: unknown): boolean {
   return chainOf(error).some(

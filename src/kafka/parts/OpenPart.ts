@@ -3,10 +3,11 @@ import { pause } from '../../flow/pause.ts';
 import { PipelineError } from '../../model/errors.ts';
 import type { CompletionEvent } from '../../model/events/completion.ts';
 import type { Ledger } from '../../model/ports.ts';
-import type { SourceRecord } from '../../model/recordPorts.ts';
+import type { SinkRecord, SourceRecord } from '../../model/recordPorts.ts';
 import { deadLetterRecord } from '../records/deadLetterRecord.ts';
 import { fitToShow } from '../records/fitToShow.ts';
 import { ledgerKeyOf } from '../records/ledgerKeyOf.ts';
+import { sendFitting } from '../records/sendFitting.ts';
 import { Attempt, type Answer } from '../requests/partition/Attempt.ts';
 import { Backoff, mayPass } from '../requests/partition/retry.ts';
 import type { PartitionContext } from '../requests/partitionHandler.ts';
@@ -143,8 +144,12 @@ export class OpenPart {
     const { sink, topic, groupId, emit } = this.#context;
     const { topic: from, partition, offset } = this.#record;
     const key = ledgerKeyOf(this.#record);
-    const letter = deadLetterRecord(this.#record, error, { topic: topic.deadLetterTopic, groupId });
-    await this.#persist(key, () => sink.send([{ ...letter, partition: undefined }]));
+    const letter = (): SinkRecord => {
+      const maxBytes = sink.maxRecordBytes(topic.deadLetterTopic);
+      const whole = deadLetterRecord(this.#record, error, { topic: topic.deadLetterTopic, groupId, maxBytes });
+      return { ...whole, partition: undefined };
+    };
+    await this.#persist(key, () => sendFitting(sink, () => [letter()]));
     emit({ type: 'dead-lettered', key, place: { topic: from, partition, offset }, error });
   }
 

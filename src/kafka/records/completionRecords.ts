@@ -1,7 +1,11 @@
 import type { CompletionEvent } from '../../model/events/completion.ts';
-import { serializeCompletion } from '../../model/events/serializeCompletion.ts';
+import { maxCompletionBytes, serializeCompletion } from '../../model/events/serializeCompletion.ts';
+import { defaultMaxRecordBytes, recordBytes } from '../../model/recordBytes.ts';
 import type { SinkRecord, SourceRecord } from '../../model/recordPorts.ts';
 import { traceHeaders } from './traceHeaders.ts';
+
+/** A number of a part is hardly ever longer. */
+const longestNumber = 99_999;
 
 export interface CompletionTarget {
   /** Where the completion goes. */
@@ -10,6 +14,8 @@ export interface CompletionTarget {
   readonly key: string;
   /** The record that held the request; its trace is passed on. Default: none. */
   readonly request?: Pick<SourceRecord, 'topic' | 'headers'> | undefined;
+  /** The largest record that the topic takes, in bytes, mostly `maxRecordBytes` of the sink. Default: 1 MiB, less 1 kB. */
+  readonly maxBytes?: number | undefined;
   /** The clock, in epoch milliseconds. Default: `Date.now`. */
   readonly now?: (() => number) | undefined;
 }
@@ -44,12 +50,10 @@ export interface CompletionTarget {
  */
 export function completionRecords(
   completion: CompletionEvent,
-  { topic, key, request, now = Date.now }: CompletionTarget,
+  { topic, key, request, maxBytes = defaultMaxRecordBytes, now = Date.now }: CompletionTarget,
 ): readonly SinkRecord[] {
-  const texts = serializeCompletion(completion);
   const time = new Date(now()).toISOString();
-  return texts.map((value, index) => {
-    const id = texts.length === 1 ? key : `${key}#${index + 1}`;
+  const recordOf = (id: string, value: string): SinkRecord => {
     const headers = [
       { name: 'ce_specversion', value: '1.0' },
       { name: 'ce_id', value: id },
@@ -60,7 +64,10 @@ export function completionRecords(
       ...traceHeaders(request?.headers ?? []),
     ];
     return { topic, key: id, value, headers };
-  });
+  };
+  const room = maxBytes - recordBytes(recordOf(`${key}#${longestNumber}`, ''));
+  const texts = serializeCompletion(completion, { maxBytes: Math.min(room, maxCompletionBytes) });
+  return texts.map((value, index) => recordOf(texts.length === 1 ? key : `${key}#${index + 1}`, value));
 }
 
 function sourceOf(topic: string | undefined): string {

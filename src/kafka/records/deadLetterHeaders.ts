@@ -8,11 +8,12 @@ const prefix = 'kafka_dlt-';
 /** Ours: how many bytes the value had, where it was cut because no broker would have taken the whole. */
 const cutHeader = 'fintrack_dlt-value-bytes';
 
-/** Longest text of an error in a header, in characters. */
-const maxErrorCharacters = 2_000;
-
-/** The headers of a dead letter that name the record it was and the error that made it one. */
-export function deadLetterHeaders(record: SourceRecord, error: PipelineError, groupId: string): RecordHeader[] {
+/** The headers of a dead letter that name the record it was and the error that made it one, its text cut where it is longer. */
+export function deadLetterHeaders(
+  record: SourceRecord,
+  error: PipelineError,
+  { groupId, maxErrorCharacters }: { readonly groupId: string; readonly maxErrorCharacters: number },
+): RecordHeader[] {
   const message = fitToShow(error).message.slice(0, maxErrorCharacters);
   const cause = error.cause instanceof Error ? [header('exception-cause-fqcn', text(error.cause.name))] : [];
   return [

@@ -1,18 +1,23 @@
 import type { PipelineError } from '../../model/errors.ts';
+import { defaultMaxRecordBytes, recordBytes } from '../../model/recordBytes.ts';
 import type { RecordHeader, SinkRecord, SourceRecord } from '../../model/recordPorts.ts';
 import { cutMark, deadLetterHeaders, withoutEarlierErrors } from './deadLetterHeaders.ts';
 
-/** What a broker takes of one record by default (max.message.bytes, 1 MiB), less what surrounds a record on the wire. */
-const maxRecordBytes = 1_048_576 - 1_024;
-
-/** The longest key that is kept beside a value that has to be cut. */
+/** The longest key that is kept beside a value that has to be cut, and its part of what a topic takes. */
 const maxKeyBytesBesideCut = 10_000;
+const maxKeyShare = 0.1;
+
+/** Longest text of an error in a header, in characters; two headers repeat it, and a character may take four bytes. */
+const maxErrorCharacters = 2_000;
+const errorShare = 0.05;
 
 export interface DeadLetterTarget {
   /** The topic for dead letters; it needs at least as many partitions as the topic of the record. */
   readonly topic: string;
   /** The consumer group that could not do it. */
   readonly groupId: string;
+  /** The largest record that the topic takes, in bytes, mostly `maxRecordBytes` of the sink. Default: 1 MiB, less 1 kB. */
+  readonly maxBytes?: number | undefined;
 }
 
 /**
@@ -22,8 +27,8 @@ export interface DeadLetterTarget {
  * Of an earlier failure the headers on the error are removed, and those on its place kept before ours: the last one of a name
  * is the present one. No header holds a stack trace, or the text of an error that is not the library's.
  *
- * What a broker would not take (it has to be less than 1 MiB) loses its own headers, and if that is not enough the end of its
- * value; a header `fintrack_dlt-value-bytes` then tells how long it was. Without that, a record could never be put away.
+ * What is more than `maxBytes` loses its own headers, and if that is not enough the end of its value; a header
+ * `fintrack_dlt-value-bytes` then tells how long it was. Without that, a record could never be put away.
  *
  * @example
  * ```ts
@@ -42,14 +47,17 @@ export interface DeadLetterTarget {
 export function deadLetterRecord(
   record: SourceRecord,
   error: PipelineError,
-  { topic, groupId }: DeadLetterTarget,
+  { topic, groupId, maxBytes = defaultMaxRecordBytes }: DeadLetterTarget,
 ): SinkRecord {
   const { partition, key, value } = record;
-  const added = deadLetterHeaders(record, error, groupId);
+  const added = deadLetterHeaders(record, error, {
+    groupId,
+    maxErrorCharacters: Math.min(maxErrorCharacters, Math.floor(maxBytes * errorShare)),
+  });
   const whole = { topic, partition, key, value, headers: [...withoutEarlierErrors(record.headers), ...added] };
-  if (sizeOf(whole) <= maxRecordBytes) return whole;
+  if (recordBytes(whole) <= maxBytes) return whole;
   const bare = { ...whole, headers: added };
-  return sizeOf(bare) <= maxRecordBytes ? bare : cut(bare);
+  return recordBytes(bare) <= maxBytes ? bare : cut(bare, maxBytes);
 }
 
 interface Letter {
@@ -60,17 +68,14 @@ interface Letter {
   readonly headers: readonly RecordHeader[];
 }
 
-function cut(letter: Letter): Letter {
+function cut(letter: Letter, maxBytes: number): Letter {
   const { value, key } = letter;
+  const maxKeyBytes = Math.min(maxKeyBytesBesideCut, maxBytes * maxKeyShare);
   const shorter = {
     ...letter,
-    key: (key?.byteLength ?? 0) > maxKeyBytesBesideCut ? null : key,
+    key: (key?.byteLength ?? 0) > maxKeyBytes ? null : key,
     headers: [...letter.headers, cutMark(value?.byteLength ?? 0)],
   };
-  return { ...shorter, value: value?.subarray(0, maxRecordBytes - sizeOf({ ...shorter, value: null })) ?? null };
-}
-
-function sizeOf({ key, value, headers }: Letter): number {
-  const fields = headers.reduce((sum, { name, value: content }) => sum + name.length * 3 + content.byteLength + 10, 0);
-  return fields + (key?.byteLength ?? 0) + (value?.byteLength ?? 0);
+  const room = Math.max(0, maxBytes - recordBytes({ ...shorter, value: null }));
+  return { ...shorter, value: value?.subarray(0, room) ?? null };
 }

@@ -5,8 +5,9 @@ import type { CompletionEvent } from '../../model/events/completion.ts';
 import type { ProgressEvent } from '../../model/events/progress.ts';
 import { serializeEvent } from '../../model/events/serializeEvent.ts';
 import type { Publisher } from '../../model/ports.ts';
-import type { RecordSink, SinkRecord } from '../../model/recordPorts.ts';
+import type { RecordSink } from '../../model/recordPorts.ts';
 import { completionRecords } from './completionRecords.ts';
+import { sendFitting } from './sendFitting.ts';
 
 export interface RecordPublisherOptions<E> {
   /** What sends the records, mostly a `kafkaSink`. It is shared, and not closed by the publisher. */
@@ -29,7 +30,7 @@ const resolveOptions = defineOptions<RecordPublisherOptions<never>>('recordPubli
 /**
  * Publishes events to a topic: those on progress, and completions of runs without a delivery (a delivery announces by itself).
  *
- * A completion goes out as `completionRecords` makes it. Resolves once the event is stored. Rejects with a `PublishError`,
+ * A completion goes out as `completionRecords` makes it, in smaller parts where the topic takes no larger ones. Resolves once the event is stored. Rejects with a `PublishError`,
  * at once where the topic is not there; whether that matters is for the caller to say.
  *
  * @example
@@ -50,16 +51,21 @@ export function recordPublisher<E extends CompletionEvent | ProgressEvent>(
 ): Publisher<E> {
   const { sink, topic, now } = resolveOptions(options);
   const { key: keyOf = ({ requestId }: E) => requestId } = options;
-  const recordsOf = (event: E): readonly SinkRecord[] => {
+  const send = async (event: E): Promise<void> => {
     const key = keyOf(event);
-    if ('status' in event) return completionRecords(event, { topic, key, now });
-    const headers = [{ name: 'content-type', value: 'application/json' }];
-    return [{ topic, key, value: serializeEvent(event), headers }];
+    if ('status' in event) {
+      await sendFitting(sink, () =>
+        completionRecords(event, { topic, key, now, maxBytes: sink.maxRecordBytes(topic) }),
+      );
+    } else {
+      const headers = [{ name: 'content-type', value: 'application/json' }];
+      await sink.send([{ topic, key, value: serializeEvent(event), headers }]);
+    }
   };
   return {
     async publish(event) {
       try {
-        await sink.send(recordsOf(event));
+        await send(event);
       } catch (error) {
         throw publishErrorOf(error, topic);
       }
@@ -72,6 +78,6 @@ function publishErrorOf(error: unknown, topic: string): PipelineError {
     // The text of a foreign error is not shown: it may hold the address and password of a server.
     return new PublishError(`an event could not be published to ${topic}`, { cause: error });
   }
-  if (error.code === 'publish_failed') return error;
+  if (error.code === 'publish_failed' || error.code === 'record_too_large') return error;
   return new PublishError(error.message, { retryable: error.retryable, cause: error });
 }

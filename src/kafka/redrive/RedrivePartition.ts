@@ -1,6 +1,7 @@
-import { PipelineError } from '../../model/errors.ts';
+import { FencedError, PipelineError } from '../../model/errors.ts';
 import type {
   Announcer,
+  CommittedState,
   PartitionEnds,
   RecordSink,
   RecordSource,
@@ -44,6 +45,8 @@ export class RedrivePartition {
   readonly #context: RedrivePartitionContext;
   readonly #queue: SourceRecord[] = [];
   #announcer: Announcer | undefined;
+  /** The offset that was committed last. */
+  #place: bigint | undefined;
   /** All that was there at the beginning has been handed out. */
   #isRead = false;
   /** Somebody else has taken over, or the redrive ends. */
@@ -139,10 +142,28 @@ export class RedrivePartition {
     const next = (records.at(-1)?.offset ?? -1n) + 1n;
     counts.left -= whole.length;
     const again = whole.map((record) => this.#again(record));
-    await this.#announcer?.announce(again, { offset: next, announced: new Set() });
+    await this.#announce(again, { offset: next, announced: new Set() });
     counts.sent += whole.length;
     counts.cut += records.length - whole.length;
     if (this.#queue.length < queueBounds.resumeBelow && !this.#isRead) source.resume([ends]);
+  }
+
+  /** Records that are too much together go one by one the second time; one that is too large by itself ends the redrive. */
+  async #announce(records: readonly SinkRecord[], next: CommittedState): Promise<void> {
+    const { ends, sink, group } = this.#context;
+    try {
+      await this.#announcer?.announce(records, next);
+    } catch (error) {
+      if (!PipelineError.isInstance(error) || error.code !== 'record_too_large' || this.#isOver) throw error;
+      const before = this.#announcer?.committed.offset;
+      await this.#announcer?.close();
+      this.#announcer = await sink.own(ends.topic, ends.partition, group);
+      const now = this.#announcer.committed.offset;
+      if (now !== (this.#place ?? before))
+        throw new FencedError(`${ends.topic}-${ends.partition} was sent on meanwhile`);
+      await this.#announcer.announce(records, next);
+    }
+    this.#place = next.offset;
   }
 
   /** The record as it was before it became a dead letter. */

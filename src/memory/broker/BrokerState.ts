@@ -1,11 +1,19 @@
 import { keyOf } from '../../model/assignment.ts';
 import { BrokerError, PublishError } from '../../model/errors.ts';
+import { RecordBounds } from '../../model/RecordBounds.ts';
+import { recordBytes } from '../../model/recordBytes.ts';
 import type { SinkRecord, SourceRecord, TopicPartition } from '../../model/recordPorts.ts';
 
 /** An offset as a broker stores it. */
 export interface CommittedOffset {
   readonly offset: bigint;
   readonly metadata: string | null;
+}
+
+/** What a topic takes. */
+export interface TopicLimits {
+  /** The largest record, in bytes, with its key, its headers and what surrounds them. Default: any. */
+  readonly maxRecordBytes?: number | undefined;
 }
 
 /** What the broker wants from a member of a group. */
@@ -27,7 +35,10 @@ interface Group {
 /** Topics, groups, and who may write under which transactional id. */
 export class BrokerState {
   readonly #now: () => number;
+  /** What senders have learned of the sizes that topics take. */
+  readonly bounds = new RecordBounds();
   readonly #partitions = new Map<string, number>();
+  readonly #maxRecordBytes = new Map<string, number>();
   readonly #records = new Map<string, SourceRecord[]>();
   readonly #groups = new Map<string, Group>();
   readonly #epochs = new Map<string, number>();
@@ -37,9 +48,10 @@ export class BrokerState {
     this.#now = now;
   }
 
-  createTopic(topic: string, partitions: number): void {
+  createTopic(topic: string, partitions: number, { maxRecordBytes = Infinity }: TopicLimits = {}): void {
     if (this.#partitions.has(topic)) return;
     this.#partitions.set(topic, partitions);
+    this.#maxRecordBytes.set(topic, maxRecordBytes);
     for (const place of this.partitionsOf(topic)) this.#records.set(keyOf(place), []);
   }
 
@@ -59,6 +71,10 @@ export class BrokerState {
 
   /** Stores all of the records, or throws and stores none. */
   append(records: readonly SinkRecord[]): void {
+    const tooLarge = records.find(
+      (record) => recordBytes(record) > (this.#maxRecordBytes.get(record.topic) ?? Infinity),
+    );
+    if (tooLarge !== undefined) throw this.bounds.refused([tooLarge]);
     const placed = records.map((record) => ({ record, list: this.#listFor(record) }));
     for (const { record, list } of placed) list.records.push(this.#stored(record, list.place, list.records.length));
     for (const { members } of this.#groups.values()) for (const member of members) member.wake();

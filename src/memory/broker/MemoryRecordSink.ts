@@ -20,6 +20,10 @@ export class MemoryRecordSink implements RecordSink {
     this.#state.append(records);
   }
 
+  maxRecordBytes(topic: string): number {
+    return this.#state.bounds.of(topic);
+  }
+
   async partitionsOf(topic: string): Promise<number> {
     await Promise.resolve();
     this.#demandOpen();

@@ -11,7 +11,7 @@ import {
 } from './completion.ts';
 import { completionOf, servedValues, totalOf, type Answered } from './completionOf.ts';
 
-/** An asset that was written or confirmed fresh. In the short form of a large event it has no prices. */
+/** An asset that was written or confirmed fresh. */
 export interface MarketDataEntry extends AssetEntry {
   readonly price?: Decimal | undefined;
   readonly percentChange?: Decimal | undefined;

@@ -30,6 +30,16 @@ export function serializeEvent(event: CompletionEvent | ProgressEvent): string {
   return text;
 }
 
+/** Writes an entry of one of an event's lists as `serializeEvent` does, several times as fast: there may be 100,000 of them. */
+export function serializeEntry(entry: object): string {
+  const fields = Object.entries(entry).flatMap(([key, value]: [string, unknown]) => {
+    if (value === undefined) return [];
+    const isDecimal = typeof value === 'string' && decimalFields.has(key);
+    return [`${JSON.stringify(key)}:${isDecimal ? new LosslessNumber(value).toString() : JSON.stringify(value)}`];
+  });
+  return `{${fields.join(',')}}`;
+}
+
 /**
  * Reads what `serializeEvent` wrote, without rounding a price: they come back as decimal text. To be checked by the
  * schema of the event, such as `marketDataCompletedSchema`.

@@ -19,8 +19,8 @@ export class RecordBench {
     this.#opened = opened;
   }
 
-  createTopic(partitions: number): Promise<string> {
-    return this.#opened.createTopic(partitions);
+  createTopic(partitions: number, limits?: { readonly maxRecordBytes: number }): Promise<string> {
+    return this.#opened.createTopic(partitions, limits);
   }
 
   /** A member of the case's group that has not joined yet. */

@@ -259,6 +259,7 @@ describe('what is no work', () => {
     let isAway = true;
     const bench = await open({
       sink: (sink) => ({
+        maxRecordBytes: (topic) => sink.maxRecordBytes(topic),
         partitionsOf: (topic) => sink.partitionsOf(topic),
         own: (...of) => sink.own(...of),
         close: () => sink.close(),

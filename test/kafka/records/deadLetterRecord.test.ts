@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { deadLetterRecord } from '../../../src/kafka/records/deadLetterRecord.ts';
 import { PipelineError, RequestError } from '../../../src/model/errors.ts';
+import { recordBytes } from '../../../src/model/recordBytes.ts';
 import type { SinkRecord } from '../../../src/model/recordPorts.ts';
 import { header, headersOf, lastHeader, requestRecord } from './records.ts';
 
@@ -115,5 +116,15 @@ describe('the dead letter of a record that fills what a broker takes', () => {
     expect(sizeOf(letter)).toBeLessThan(limit);
     expect(letter).toMatchObject({ key: null, value: null });
     expect(lastHeader(letter, 'fintrack_dlt-value-bytes')?.toString()).toBe('0');
+  });
+
+  // issue 10, item 5
+  it('is cut to what its topic takes, with its key and the text of its error', () => {
+    const record = requestRecord({ key: Buffer.alloc(2_000), value: Buffer.alloc(50_000, 'x') });
+    const long = new RequestError('request_malformed', '\u{1F4C8}'.repeat(2_000));
+    const letter = deadLetterRecord(record, long, { ...target, maxBytes: 10_000 });
+    expect(recordBytes(letter)).toBe(10_000);
+    expect(letter.key).toBeNull();
+    expect(lastHeader(letter, 'fintrack_dlt-value-bytes')?.toString()).toBe('50000');
   });
 });

@@ -62,4 +62,20 @@ describe.skipIf(broker === undefined)('a redrive on Kafka', () => {
     await open.abort();
     await producer.disconnect();
   }, 30_000);
+
+  // issue 10, item 5: the topic takes each of them, and not all at once
+  it('sends one by one what its topic does not take together', async () => {
+    await using kafka = track(await openKafka(brokers));
+    const topic = await kafka.createTopic(1, { maxRecordBytes: 10_000 });
+    const deadLetterTopic = `${topic}-dlt`;
+    await kafka.admin.createTopics({ waitForLeaders: true, topics: [{ topic: deadLetterTopic, numPartitions: 1 }] });
+    await using sink = track(kafkaSink({ brokers }), close);
+    await using topics = track(kafkaTopics({ brokers }), close);
+    const values = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(4_000));
+    await sink.send(values.map((value) => ({ topic: deadLetterTopic, partition: 0, value })));
+    const openSource: RedriveOptions['openSource'] = (groupId, name) => kafka.source(groupId, [name]);
+    const result = await redrive({ topic: deadLetterTopic, groupId: topic, openSource, sink, topics });
+    expect(result).toEqual({ partitions: 1, sent: 4, cut: 0 });
+    expect((await kafka.records(topic)).map(({ value }) => String(value))).toEqual(values);
+  }, 30_000);
 });

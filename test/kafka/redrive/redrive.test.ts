@@ -40,6 +40,7 @@ function sinkWith(used: MemoryBroker, change: (announcer: Announcer) => Pick<Ann
   const sink = used.sink();
   return {
     send: (records) => sink.send(records),
+    maxRecordBytes: (topic) => sink.maxRecordBytes(topic),
     partitionsOf: (topic) => sink.partitionsOf(topic),
     close: () => sink.close(),
     own: async (topic, partition, group) => {

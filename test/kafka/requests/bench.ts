@@ -116,6 +116,7 @@ export function faultySink(
   }
   return {
     send: (records) => sink.send(records),
+    maxRecordBytes: (topic) => sink.maxRecordBytes(topic),
     partitionsOf: (topic) => sink.partitionsOf(topic),
     close: () => sink.close(),
     own: async (topic, partition, group) => {

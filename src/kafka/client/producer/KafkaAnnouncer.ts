@@ -3,8 +3,9 @@ import { together } from '../../../flow/together.ts';
 import { decodeAnnounced, encodeAnnounced } from '../../../model/announcedBitmap.ts';
 import { PublishError, type PipelineError } from '../../../model/errors.ts';
 import type { Announcer, CommittedState, SinkRecord } from '../../../model/recordPorts.ts';
+import type { RecordBounds } from '../../../model/RecordBounds.ts';
 import type { KafkaClient } from '../kafkaClient.ts';
-import { isOfType, publishError } from '../kafkaErrors.ts';
+import { isOfType, isTooLarge, publishError } from '../kafkaErrors.ts';
 import { inChunks, toTopicMessages } from './sinkMessages.ts';
 
 interface AnnouncerSettings {
@@ -13,6 +14,8 @@ interface AnnouncerSettings {
   readonly group: string;
   readonly transactionTimeoutMs: number;
   readonly startAt: 'earliest' | 'latest';
+  /** Those of the sink. */
+  readonly bounds: RecordBounds;
   readonly onClosed: () => void;
 }
 
@@ -92,8 +95,12 @@ export class KafkaAnnouncer implements Announcer {
   async #transact(records: readonly SinkRecord[], next: CommittedState): Promise<void> {
     const transaction = await this.#producer.transaction();
     // The records first: offsets as the first call after a commit are answered with CONCURRENT_TRANSACTIONS.
-    for (const chunk of inChunks(records)) {
-      await transaction.sendBatch({ topicMessages: toTopicMessages(chunk) });
+    for (const chunk of inChunks(records, (topic) => this.#settings.bounds.isNarrow(topic))) {
+      try {
+        await transaction.sendBatch({ topicMessages: toTopicMessages(chunk) });
+      } catch (error) {
+        throw isTooLarge(error) ? this.#settings.bounds.refused(chunk) : error;
+      }
     }
     await this.#sendOffsets(transaction, next);
     await transaction.commit();

@@ -1,11 +1,12 @@
 import { Partitioners, type Admin, type Producer } from 'kafkajs';
 import { PublishError } from '../../../model/errors.ts';
+import { RecordBounds } from '../../../model/RecordBounds.ts';
 import type { Announcer, RecordSink, SinkRecord } from '../../../model/recordPorts.ts';
 import { connected, disconnected } from '../connected.ts';
 import { describeTopics } from '../describeTopics.ts';
 import { KafkaAnnouncer } from './KafkaAnnouncer.ts';
 import type { KafkaClient } from '../kafkaClient.ts';
-import { publishError } from '../kafkaErrors.ts';
+import { isTooLarge, publishError } from '../kafkaErrors.ts';
 import type { KafkaSinkSettings } from '../../kafkaSink.ts';
 import { inChunks, toTopicMessages } from './sinkMessages.ts';
 
@@ -14,6 +15,7 @@ export class RecordProducer implements RecordSink {
   readonly #client: KafkaClient;
   readonly #settings: KafkaSinkSettings;
   readonly #announcers = new Set<KafkaAnnouncer>();
+  readonly #bounds = new RecordBounds();
   /** Topics that were there. */
   readonly #known = new Set<string>();
   #producer: Promise<Producer> | undefined;
@@ -29,6 +31,14 @@ export class RecordProducer implements RecordSink {
     this.#demandOpen();
     if (records.length === 0) return;
     await this.#demandTopics(new Set(records.map(({ topic }) => topic)));
+    for (const chunk of inChunks(records, (topic) => this.#bounds.isNarrow(topic))) await this.#sendChunk(chunk);
+  }
+
+  maxRecordBytes(topic: string): number {
+    return this.#bounds.of(topic);
+  }
+
+  async #sendChunk(chunk: readonly SinkRecord[]): Promise<void> {
     try {
       this.#producer ??= connected(
         this.#client.kafka.producer({
@@ -38,14 +48,18 @@ export class RecordProducer implements RecordSink {
         }),
       );
       const producer = await this.#producer;
-      for (const chunk of inChunks(records)) await producer.sendBatch({ topicMessages: toTopicMessages(chunk) });
+      await producer.sendBatch({ topicMessages: toTopicMessages(chunk) });
     } catch (error) {
       // What it numbered and could not send would be missed by the broker: the next call starts with another one.
       const broken = this.#producer;
       this.#producer = undefined;
       this.#known.clear();
       await disconnected(broken);
-      throw publishError('sending', error, this.#client.secrets);
+      if (!isTooLarge(error)) throw publishError('sending', error, this.#client.secrets);
+      const refusal = this.#bounds.refused(chunk);
+      if (chunk.length === 1) throw refusal;
+      // Too much together: one by one. What another partition took of them comes twice, as after any error.
+      for (const record of chunk) await this.#sendChunk([record]);
     }
   }
 
@@ -65,6 +79,7 @@ export class RecordProducer implements RecordSink {
       group,
       transactionTimeoutMs: this.#settings.transactionTimeoutMs,
       startAt: this.#settings.startAt,
+      bounds: this.#bounds,
       onClosed: () => this.#announcers.delete(announcer),
     });
     this.#announcers.add(announcer);

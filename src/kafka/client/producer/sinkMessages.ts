@@ -1,19 +1,24 @@
 import type { IHeaders, Message, TopicMessages } from 'kafkajs';
+import { recordBytes } from '../../../model/recordBytes.ts';
 import type { SinkRecord } from '../../../model/recordPorts.ts';
 
 /** Bytes sent at once: a broker takes 1 MiB of one partition at most, by default (message.max.bytes). */
 const chunkBytes = 512 * 1024;
 
-/** The records in their order, in lists that a broker takes; a record that is too large by itself stands alone. */
-export function inChunks(records: readonly SinkRecord[]): SinkRecord[][] {
+/**
+ * The records in their order, in lists that a broker takes; a record that is too large by itself stands alone, and so does each
+ * of a topic that `isNarrow`.
+ */
+export function inChunks(records: readonly SinkRecord[], isNarrow: (topic: string) => boolean): SinkRecord[][] {
   const chunks: SinkRecord[][] = [];
   let bytes = Infinity;
   for (const record of records) {
-    bytes += sizeOf(record);
-    if (bytes > chunkBytes) {
+    const own = isNarrow(record.topic) ? Infinity : recordBytes(record);
+    if (bytes + own > chunkBytes) {
       chunks.push([]);
-      bytes = sizeOf(record);
+      bytes = 0;
     }
+    bytes += own;
     chunks.at(-1)?.push(record);
   }
   return chunks;
@@ -53,9 +58,4 @@ function toHeaders(headers: NonNullable<SinkRecord['headers']>): IHeaders {
 
 function toBytes(content: Uint8Array | string | null): Buffer | null {
   return content === null ? null : Buffer.from(content);
-}
-
-function sizeOf({ key, value, headers = [] }: SinkRecord): number {
-  const contents = [key ?? '', value ?? '', ...headers.flatMap((header) => [header.name, header.value])];
-  return contents.reduce((sum, content) => sum + Buffer.byteLength(content), 100);
 }

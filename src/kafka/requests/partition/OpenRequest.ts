@@ -26,8 +26,8 @@ export interface OpenRequestContext extends PartitionContext {
   readonly splitAbove: number;
   /** Aborted when nothing more is to be handed out. */
   readonly leaving: AbortSignal;
-  /** Announces the records, and that the record at the offset is done. */
-  readonly announce: (offset: bigint, records: readonly SinkRecord[]) => Promise<void>;
+  /** Announces the records, and that the record at the offset is done; they are made anew when they are too large. */
+  readonly announce: (offset: bigint, recordsOf: () => readonly SinkRecord[]) => Promise<void>;
   /** Runs a task once those given before have ended. */
   readonly inTurn: <Result>(task: () => Promise<Result>) => Promise<Result>;
 }
@@ -168,17 +168,27 @@ export class OpenRequest {
   }
 
   async #announce(completion: CompletionEvent, deadLetter: PipelineError | undefined): Promise<void> {
-    const { topic, groupId, announce, emit } = this.#context;
-    const to = { topic: topic.completionTopic, key: this.#key, request: this.#record };
-    const dead = { topic: topic.deadLetterTopic, groupId };
-    await announce(this.#record.offset, [
-      ...(deadLetter === undefined ? [] : [deadLetterRecord(this.#record, deadLetter, dead)]),
-      ...completionRecords(completion, to),
+    const { topic, sink, announce, emit } = this.#context;
+    await announce(this.#record.offset, () => [
+      ...(deadLetter === undefined ? [] : [this.#deadLetter(deadLetter)]),
+      ...completionRecords(completion, {
+        topic: topic.completionTopic,
+        key: this.#key,
+        request: this.#record,
+        maxBytes: sink.maxRecordBytes(topic.completionTopic),
+      }),
     ]);
     const { status } = completion;
     emit({ type: 'request-announced', key: this.#key, status, durationMs: performance.now() - this.#takenAt });
     if (deadLetter === undefined) return;
     emit({ type: 'dead-lettered', key: this.#key, place: this.#place(), error: deadLetter });
+  }
+
+  #deadLetter(error: PipelineError): SinkRecord {
+    const { topic, groupId, sink } = this.#context;
+    const { deadLetterTopic } = topic;
+    const maxBytes = sink.maxRecordBytes(deadLetterTopic);
+    return deadLetterRecord(this.#record, error, { topic: deadLetterTopic, groupId, maxBytes });
   }
 
   async #waitAfter(error: PipelineError): Promise<void> {

@@ -21,14 +21,21 @@ export interface PartitionOwnerOptions {
 
 interface Announcement {
   readonly offset: bigint;
-  readonly records: readonly SinkRecord[];
+  readonly recordsOf: () => readonly SinkRecord[];
+  records: readonly SinkRecord[];
 }
+
+/**
+ * How often in a row the records are made anew at once because a topic does not take them: each time those for one topic become
+ * half as large. From 900 kB to less than a record of any kind that is a dozen times, for the completions and the dead letters.
+ */
+const maxRefusals = 30;
 
 /**
  * Owns the offset of a partition, and announces what becomes of its records: each once.
  *
  * When an announcement has failed, nobody knows whether it is out. So the partition is owned again, and only what the
- * committed state does not hold is announced again.
+ * committed state does not hold is announced again; where a topic does not take records of that size, in smaller ones.
  */
 export class PartitionOwner {
   readonly #options: PartitionOwnerOptions;
@@ -60,10 +67,11 @@ export class PartitionOwner {
 
   /**
    * Announces the records, and that the record at the offset is done. Resolves once that is committed, by whomever; rejects
-   * when the partition was lost before.
+   * when the partition was lost before, or the records cannot be made. They are made anew, within what the sink then says of their
+   * topics, when one of these did not take them.
    */
-  announce(offset: bigint, records: readonly SinkRecord[]): Promise<void> {
-    return this.#announceTogether({ offset, records });
+  async announce(offset: bigint, recordsOf: () => readonly SinkRecord[]): Promise<void> {
+    await this.#announceTogether({ offset, recordsOf, records: recordsOf() });
   }
 
   async close(): Promise<void> {
@@ -73,14 +81,15 @@ export class PartitionOwner {
 
   /** One transaction at a time takes all that waits. */
   async #announceAll(announcements: readonly Announcement[]): Promise<void> {
-    for (const backoff = new Backoff(); ;) {
+    for (let [backoff, refusals] = [new Backoff(), 0]; ;) {
       const open = announcements.filter(({ offset }) => this.#options.offsets.isOpen(offset));
       if (open.length === 0) return;
       try {
         await this.#transact(open);
         return;
       } catch (error) {
-        await this.#wait(error, backoff);
+        if (!isTooLarge(error) || ++refusals > maxRefusals) await this.#wait(error, backoff);
+        else for (const each of open) each.records = each.recordsOf();
       }
       await this.close();
       await this.own();
@@ -106,4 +115,8 @@ export class PartitionOwner {
     onWait(PipelineError.from(error), delayMs);
     await pause(delayMs, lost);
   }
+}
+
+function isTooLarge(error: unknown): boolean {
+  return PipelineError.isInstance(error) && error.code === 'record_too_large';
 }

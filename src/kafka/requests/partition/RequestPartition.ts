@@ -50,7 +50,7 @@ export class RequestPartition implements PartitionHandler {
     this.#requestContext = {
       ...context,
       leaving: this.#leaving.signal,
-      announce: (offset, records) => owner.announce(offset, records),
+      announce: (offset, recordsOf) => owner.announce(offset, recordsOf),
       inTurn: (task) => this.#inTurn(task),
     };
     void this.#own();

@@ -1,6 +1,7 @@
+import { PipelineError } from '../../../model/errors.ts';
 import type { Acceptance } from '../../../model/ports.ts';
 import type { Request } from '../../../model/requests/request.ts';
-import { shareOut } from '../../parts/shareOut.ts';
+import { shareOut, type ShareOutOptions } from '../../parts/shareOut.ts';
 import type { PartitionContext } from '../partitionHandler.ts';
 import type { AnyRequestTopic } from '../requestTopic.ts';
 
@@ -35,7 +36,7 @@ export async function acceptRequest(
   if (ledger === undefined || workTopic === undefined || batches <= splitAbove) return { ...fields, isShared: false };
   const stored = new Set(await ledger.storedNumbers(key));
   const missing = Array.from({ length: batches }, (_, number) => number).filter((number) => !stored.has(number));
-  await shareOut({
+  const isShared = await isSharedOut({
     sink,
     topic: workTopic,
     pipeline,
@@ -44,7 +45,18 @@ export async function acceptRequest(
     batchSize: accepted.batchSize,
     missing,
   });
-  return { ...fields, storedBatches: batches - missing.length, isShared: true };
+  return isShared ? { ...fields, storedBatches: batches - missing.length, isShared } : { ...fields, isShared };
+}
+
+/** Whether all batches were sent. A work topic that does not take one for its size, takes it never: then this worker does all. */
+async function isSharedOut(options: ShareOutOptions): Promise<boolean> {
+  try {
+    await shareOut(options);
+    return true;
+  } catch (error) {
+    if (PipelineError.isInstance(error) && error.code === 'record_too_large') return false;
+    throw error;
+  }
 }
 
 /** In this process's time, in which the end is measured as well: the clock of the ledger's server may differ. */

@@ -65,6 +65,7 @@ describe('a partition that is assigned', () => {
     const inner = broker.sink();
     const sink = {
       send: inner.send.bind(inner),
+      maxRecordBytes: inner.maxRecordBytes.bind(inner),
       partitionsOf: inner.partitionsOf.bind(inner),
       close: inner.close.bind(inner),
       own: async () => {

@@ -49,6 +49,21 @@ describe('a request of many batches', () => {
     worker.stop();
   });
 
+  // issue 10, item 5: it would be sent again for ever
+  it('stays with one worker when its work topic does not take a batch for its size', async () => {
+    const broker = openBroker();
+    broker.createTopic('WORK', 2, { maxRecordBytes: 150 });
+    const prices = memorySink<Asset, number>();
+    const topic = requestTopic({ ledger: prices.ledger, workTopic: 'WORK', batchSize: 1 });
+    await send(broker, [message(...symbols)]);
+    const source = broker.source({ groupId: 'workers', topics: ['IN'] });
+    const worker = new Worker(broker, { topics: [topic], source, splitAbove: 2 });
+    await settle();
+    expect(worker.deliveries.map(({ id, share }) => [id, share])).toEqual([[keyAt(0), undefined]]);
+    expect(worker.told('request-retried')).toEqual([]);
+    worker.stop();
+  });
+
   it('is sent again by its next owner, but for the batches that the ledger has', async () => {
     const { broker, prices, topic, source } = open();
     await send(broker, [message(...symbols)]);
