@@ -24,7 +24,7 @@ export interface Database {
 }
 
 export interface ConnectDatabaseOptions {
-  /** `postgres://user:password@host:port/database`. */
+  /** `postgres://user:password@host:port/database`; the parameters it may have are in docs/postgres.md. */
   url: string;
   /** The schema of the price tables, any name in ASCII. Default: 'financial_tracker'. */
   schema?: string | undefined;
@@ -135,7 +135,8 @@ type PoolSettings = Omit<ReturnType<typeof resolveOptions>, 'url' | 'schema' | '
 };
 
 function openPool(target: ConnectionUrl, settings: PoolSettings): ConnectionPool {
-  const { statementTimeoutMs, lockTimeoutMs, preparedStatements, onError } = settings;
+  const { statementTimeoutMs, lockTimeoutMs, onError } = settings;
+  const preparedStatements = settings.preparedStatements && target.preparedStatements !== false;
   const timeouts = {
     statementTimeoutMilliseconds: statementTimeoutMs,
     lockTimeoutMilliseconds: lockTimeoutMs,
@@ -149,7 +150,7 @@ function openPool(target: ConnectionUrl, settings: PoolSettings): ConnectionPool
     ...given({ user: target.user, password: target.password, database: target.database, ssl: target.tls }),
     applicationName: target.applicationName ?? settings.applicationName,
     poolSize: settings.poolSize,
-    connectionTimeoutMilliseconds: settings.connectTimeoutMs,
+    connectionTimeoutMilliseconds: target.connectTimeoutMs ?? settings.connectTimeoutMs,
     queueTimeoutMilliseconds: settings.queueTimeoutMs,
     acquireLockTimeoutMilliseconds: settings.queueTimeoutMs,
     idleTimeoutMilliseconds: settings.idleTimeoutMs,

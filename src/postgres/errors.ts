@@ -11,9 +11,9 @@ interface DriverError {
   readonly table: string | undefined;
 }
 
-/** The server cannot be had now, takes no writes, or others are in the way: the same may succeed a moment later. */
+/** The server cannot be had now (ENOENT: its socket is not there), takes no writes, or others are in the way: the same may succeed a moment later. */
 const transientCodes =
-  /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND|08.{3}|57P0[1-5]|25006|25P03|40001|40P01|55P03|55006|53300|CONNECTION_POOL:(QUEUE|OPEN)_TIMEOUT)$/;
+  /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND|ENOENT|08.{3}|57P0[1-5]|25006|25P03|40001|40P01|55P03|55006|53300|CONNECTION_POOL:(QUEUE|OPEN)_TIMEOUT)$/;
 /** Other transactions are in the way: conflicts, deadlocks, locks, objects in use. */
 const conflicts = /^(40001|40P01|55P03|55006)$/;
 /** The driver's own errors have no code: pg 8 client.js, "Connection terminated", "timeout expired", "Query read timeout". */

@@ -280,6 +280,23 @@ describe('the file .env', () => {
     expect(stderr).toContain('but is "none"');
   });
 
+  // Issue 10, 15; seen: the value of the first line was lost.
+  it('may begin with a byte order mark', async () => {
+    await using folder = await temporaryFolder();
+    await writeFile(join(folder.path, '.env'), '\uFEFFTWELVE_DATA_WINDOW_MS=none\n');
+    const env = { TWELVE_DATA_API_KEY: 'key' };
+    expect((await cli(run, { cwd: folder.path, env })).stderr).toContain('but is "none"');
+  });
+
+  it('in UTF-16 gets one sentence', async () => {
+    await using folder = await temporaryFolder();
+    await writeFile(join(folder.path, '.env'), '\uFEFFTWELVE_DATA_WINDOW_MS=none\n', 'utf16le');
+    expect(await cli(run, { cwd: folder.path })).toMatchObject({
+      code: 1,
+      stderr: 'fintrack-pipelines: .env is saved as UTF-16, or holds zero bytes: save it as UTF-8\n',
+    });
+  });
+
   it('gets one sentence when it cannot be read', async () => {
     await using folder = await temporaryFolder();
     await mkdir(join(folder.path, '.env'));

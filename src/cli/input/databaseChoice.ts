@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { OptionsError } from '../../index.ts';
+import { databaseAddress } from './databaseAddress.ts';
 import { readVariables, requiredText, wholeNumber, type Environment } from './environment.ts';
 
 /** A PostgreSQL server as somebody named it. */
@@ -68,5 +69,6 @@ function urlOfParts(environment: Environment): string {
   const read = readVariables(partsSchema, environment);
   const login = [read.DATABASE_USER, read.DATABASE_PASSWORD].map(encodeURIComponent).join(':');
   const name = encodeURIComponent(read.DATABASE_NAME);
-  return `postgres://${login}@${read.DATABASE_HOST.trim()}:${read.DATABASE_PORT}/${name}`;
+  const givenPort = environment['DATABASE_PORT'] === undefined ? undefined : read.DATABASE_PORT;
+  return `postgres://${login}@${databaseAddress(read.DATABASE_HOST, givenPort)}/${name}`;
 }

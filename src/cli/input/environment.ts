@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { OptionsError } from '../../index.ts';
+import { readEnvFile } from './envFile.ts';
 
 /** The variables that are set; an empty one counts as not set, because compose files pass those. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -13,18 +12,13 @@ export function readEnvironment(env: Environment, folder: string): Environment {
   return withoutEmpty(merged);
 }
 
-function readEnvFile(path: string): Environment {
-  try {
-    return parseEnv(readFileSync(path, 'utf8'));
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return {};
-    throw new OptionsError(`.env cannot be read (${code ?? 'not a text file'}): make it readable, or remove it`);
-  }
-}
-
 function withoutEmpty(env: Environment): Environment {
-  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''));
+  return Object.fromEntries(
+    Object.entries(env)
+      // What a file on Windows, or one with a secret, leaves behind a value.
+      .map(([name, value]) => [name, value?.replace(/[\r\n]+$/, '')] as const)
+      .filter(([, value]) => value !== undefined && value.trim() !== ''),
+  );
 }
 
 /** The variables of a schema, checked. Throws an `OptionsError` that says which one is wrong or missing. */

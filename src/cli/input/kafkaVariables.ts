@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { OptionsError } from '../../index.ts';
 import type { KafkaConnectionOptions, KafkaSasl } from '../../kafka/index.ts';
+import { brokerAddresses } from './brokerAddresses.ts';
 import { readVariables, requiredText, wholeNumber, type Environment } from './environment.ts';
 
 /** Kafka as the environment names it. */
@@ -13,8 +14,6 @@ export interface KafkaVariables {
   readonly startAt: 'earliest' | 'latest';
 }
 
-const addressForm = /^[^\s/@]+:\d{1,5}$/;
-
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
 
 const loginAdvice = 'KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD are needed together';
@@ -23,9 +22,9 @@ const variables = z.object({
   KAFKA_BROKER: requiredText(
     'set it to the address of a broker as host:port, or several separated by commas',
   ).transform((text, context) => {
-    const addresses = addressesIn(text);
-    if (addresses !== undefined) return addresses;
-    context.addIssue('must be host:port, or several separated by commas: its value is not shown');
+    const addresses = brokerAddresses(text);
+    if (!('problem' in addresses)) return addresses;
+    context.addIssue(`must be ${addressesForm(addresses.problem)}`);
     return z.NEVER;
   }),
   KAFKA_SSL: word(['true', 'false'], 'false'),
@@ -42,9 +41,8 @@ const variables = z.object({
  * missing, and shows neither addresses nor the login.
  */
 export function readKafka(environment: Environment, brokers?: string): KafkaVariables {
-  if (brokers !== undefined && addressesIn(brokers) === undefined) {
-    throw new OptionsError('--brokers: expected host:port, or several separated by commas: its value is not shown');
-  }
+  const onLine = brokers === undefined ? [] : brokerAddresses(brokers);
+  if ('problem' in onLine) throw new OptionsError(`--brokers: expected ${addressesForm(onLine.problem)}`);
   const read = readVariables(
     variables,
     brokers === undefined ? environment : { ...environment, KAFKA_BROKER: brokers },
@@ -65,9 +63,8 @@ function loginOf(read: z.output<typeof variables>): KafkaSasl | undefined {
   return { mechanism, username, password };
 }
 
-function addressesIn(text: string): readonly string[] | undefined {
-  const addresses = text.split(',').map((address) => address.trim());
-  return addresses.every((address) => addressForm.test(address)) ? addresses : undefined;
+function addressesForm(problem: string): string {
+  return `host:port, or several separated by commas: ${problem}; its value is not shown`;
 }
 
 /** A variable that holds one of some words, in capitals or not. */

@@ -5,6 +5,17 @@ import type { ISocketFactory, ISocketFactoryArgs } from 'kafkajs';
 /** The types of kafkajs do not say that there may be no TLS. */
 type Target = Omit<ISocketFactoryArgs, 'ssl'> & { readonly ssl?: ConnectionOptions | false | undefined };
 
+/**
+ * An address as kafkajs can take it: it cuts `[::1]:9092` at its first colon (cluster/connectionPoolBuilder.js), so that those
+ * of the host are encoded until a socket is opened.
+ */
+export function forKafkajs(address: string): string {
+  const [, host, port] = /^\[(.*)\]:(\d+)$/.exec(address) ?? [];
+  return host === undefined || port === undefined ? address : `${host.replaceAll(':', colon)}:${port}`;
+}
+
+const colon = '%3A';
+
 /** As the factory of kafkajs (network/socketFactory.js), which it does not export. */
 function openSocket({ host, port, ssl, onConnect }: Target): Socket {
   const name = isIP(host) === 0 ? { servername: host } : {};
@@ -30,7 +41,7 @@ export class ClientSockets {
   /** For kafkajs. */
   readonly factory: ISocketFactory = (target) => {
     if (this.#isClosed) return new Socket().destroy(new Error('the client is closed'));
-    const socket = this.#openSocket(target);
+    const socket = this.#openSocket({ ...target, host: target.host.replaceAll(colon, ':') });
     this.#open.add(socket);
     socket.once('close', () => this.#open.delete(socket));
     return socket;

@@ -1,5 +1,5 @@
 import { Kafka, logLevel, type ISocketFactory, type KafkaConfig, type SASLOptions } from 'kafkajs';
-import { ClientSockets } from './ClientSockets.ts';
+import { ClientSockets, forKafkajs } from './ClientSockets.ts';
 import type { Connection, KafkaSasl } from './kafkaConnectionOptions.ts';
 import { logTo } from './kafkaLog.ts';
 
@@ -28,7 +28,7 @@ export function kafkaClient(connection: Connection, socketFactory?: ISocketFacto
 export function clientConfig(connection: Connection): KafkaConfig {
   const { brokers, clientId, ssl, sasl, connectionTimeoutMs, requestTimeoutMs, onLog } = connection;
   return {
-    brokers: [...brokers],
+    brokers: brokers.map(forKafkajs),
     clientId,
     ssl,
     ...(sasl === undefined ? {} : { sasl: saslOptions(sasl) }),

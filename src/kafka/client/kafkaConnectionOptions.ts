@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { z } from 'zod';
 import { callback } from '../../model/defineOptions.ts';
@@ -18,7 +19,7 @@ export type KafkaSasl =
 
 /** How to reach Kafka, for sources and sinks alike. */
 export interface KafkaConnectionOptions {
-  /** Addresses to begin with, as `host:port`; the others are learned from them. */
+  /** Addresses to begin with, as `host:port`, IPv6 in brackets: `[::1]:9092`; the others are learned from them. */
   brokers: readonly string[];
   /** What the brokers call this client in their logs. Default: 'fintrack-pipelines'. */
   clientId?: string | undefined;
@@ -44,14 +45,19 @@ const sasl = z.discriminatedUnion('mechanism', [
 ]);
 
 function isAddresses(value: unknown): boolean {
-  const isAddress = (each: unknown): boolean => typeof each === 'string' && /^[^\s/@]+:\d{1,5}$/.test(each);
   return Array.isArray(value) && value.length > 0 && value.every(isAddress);
+}
+
+function isAddress(value: unknown): boolean {
+  if (typeof value !== 'string') return false;
+  const [, bracketed, port] = /^(?:\[([^[\]]+)\]|[^\s/@:[\]]+):(\d{1,5})$/.exec(value) ?? [];
+  return Number(port) >= 1 && Number(port) <= 65_535 && (bracketed === undefined || isIPv6(bracketed));
 }
 
 /** The checks of a connection; each factory binds them to its own options. */
 export const connectionChecks = {
   // Checked as a whole, so that no error shows an address: somebody may have put a password into it.
-  brokers: z.custom<readonly string[]>(isAddresses, { error: 'expected addresses as host:port' }),
+  brokers: z.custom<readonly string[]>(isAddresses, { error: 'expected addresses as host:port, IPv6 in brackets' }),
   clientId: z.string().min(1).max(200).default('fintrack-pipelines'),
   ssl: z
     .union([z.boolean(), z.custom<ConnectionOptions>((value) => typeof value === 'object' && value !== null)], {

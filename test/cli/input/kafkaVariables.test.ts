@@ -66,4 +66,35 @@ describe('the variables of Kafka', () => {
     expect(() => readKafka({}, 'me:canary@kafka:9092')).toThrow('--brokers: expected host:port');
     expect(() => readKafka({}, 'me:canary@kafka:9092')).not.toThrow('canary');
   });
+
+  // Issue 10, 15.
+  it.each([
+    ['[::1]:9092', ['[::1]:9092']],
+    ['localhost:9092,', ['localhost:9092']],
+    [' "kafka-1:9092, KAFKA_2.example:9093"\r\n', ['kafka-1:9092', 'KAFKA_2.example:9093']],
+    ['[fe80::1%eth0]:9092,10.0.0.1:1', ['[fe80::1%eth0]:9092', '10.0.0.1:1']],
+  ])('take the addresses %j', (text, expected) => {
+    expect(readKafka({ KAFKA_BROKER: text }).connection.brokers).toEqual(expected);
+  });
+
+  it.each([
+    ['PLAINTEXT://canary:9092', 'an address has no scheme such as PLAINTEXT:// before it; TLS is what KAFKA_SSL says'],
+    ['kafka://canary:9092', 'an address has no scheme'],
+    ['me:canary@kafka:9092', 'an address has no login in it'],
+    ['::1', 'an IPv6 address stands in brackets and has a port, such as [::1]:9092'],
+    ['[::1]', 'an address needs its port'],
+    ['[canary]:9092', 'an IPv6 address in brackets, and a port'],
+    ['canary', 'an address needs its port, which is mostly 9092'],
+    ['can ary:9092', 'an address is the name of a host'],
+    ['canary:9092/', 'a port is a number from 1 to 65535'],
+    ['canary:0', 'a port is a number from 1 to 65535'],
+    ['kafka:9092;canary:9092', 'a port is a number from 1 to 65535'],
+    ['canary:70000', 'a port is a number from 1 to 65535'],
+    [',', 'it names none'],
+  ])('refuse the addresses %j', (text, expected) => {
+    expect(() => readKafka({ KAFKA_BROKER: text })).toThrow(`KAFKA_BROKER must be host:port, or several`);
+    expect(() => readKafka({ KAFKA_BROKER: text })).toThrow(expected);
+    expect(() => readKafka({ KAFKA_BROKER: text })).not.toThrow('canary');
+    expect(() => readKafka({}, text)).toThrow(expected);
+  });
 });

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer, Socket, type AddressInfo } from 'node:net';
 import type { ISocketFactory } from 'kafkajs';
 import { expect, it } from 'vitest';
+import { kafkaClient } from '../../../src/kafka/client/kafkaClient.ts';
+import { resolveSourceOptions } from '../../../src/kafka/kafkaSource.ts';
 import { ClientSockets } from '../../../src/kafka/client/ClientSockets.ts';
 import { track } from '../../support/track.ts';
 
@@ -42,4 +44,28 @@ it('opens none once it is closed: whoever asks for one hears of an error', async
 
   expect(error.message).toBe('the client is closed');
   expect(isConnected).toBe(false);
+});
+
+// Issue 10, 15: seen as ENOTFOUND of the host `[`, for ever.
+it.each([
+  ['[::1]:9092', '::1', 9092],
+  ['[fe80::1%eth0]:9093', 'fe80::1%eth0', 9093],
+  ['kafka:9094', 'kafka', 9094],
+])('are opened to %s by its host and port', async (broker, host, port) => {
+  const asked: Pick<Target, 'host' | 'port'>[] = [];
+  const refuse: ISocketFactory = (target) => {
+    asked.push({ host: target.host, port: target.port });
+    return new Socket().destroy(new Error('refused'));
+  };
+  const connection = resolveSourceOptions({ brokers: [broker], groupId: 'group', topics: ['topic'] });
+  const admin = kafkaClient(connection, refuse).kafka.admin({ retry: { retries: 0 } });
+  await expect(admin.connect()).rejects.toThrow('refused');
+  await admin.disconnect();
+  expect(asked[0]).toEqual({ host, port });
+});
+
+it.each([['[::1]:0'], ['[x]:9092'], ['::1:9092'], ['kafka:70000'], ['kafka:']])('are not opened to %s', (broker) => {
+  expect(() => resolveSourceOptions({ brokers: [broker], groupId: 'group', topics: ['topic'] })).toThrow(
+    'brokers: expected addresses as host:port',
+  );
 });
