@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { callback, defineOptions } from '../model/defineOptions.ts';
+import { callback, defineOptions, port } from '../model/defineOptions.ts';
 import { OptionsError } from '../model/errors.ts';
 import type { Fetcher, Limiter, Provider } from '../model/ports.ts';
+import type { KeyRefusals } from '../model/quotaPorts.ts';
 import { AbortListeners } from './abortListeners.ts';
 import { BatchRun } from './fetching/batchRun.ts';
 import { estimate } from './estimate.ts';
@@ -35,6 +36,11 @@ export interface LimitedOptions {
   deadlineMs?: number | undefined;
   /** How long an input that the provider does not know is not asked for again, in milliseconds. Default: 21600000 (6 h). */
   deadSymbolMs?: number | undefined;
+  /**
+   * What all processes on the key know of its refusal, so that one call of all of them tries it again: `postgresKeyRefusals`.
+   * Default: each fetcher knows and tries for itself.
+   */
+  refusals?: KeyRefusals | undefined;
   /** Chance, from 0 to 1, for the jitter of the waits between retries. Default: Math.random. */
   random?: (() => number) | undefined;
   /** The wall clock, in milliseconds; must be the limiter's. Default: Date.now. */
@@ -56,6 +62,7 @@ const resolveOptions = defineOptions<LimitedOptions>('limited')({
   deadlineMs: millisecondsOrInfinity.default(Infinity),
   deadSymbolMs: milliseconds.default(6 * 3_600_000),
   random: callback<() => number>().default(() => () => Math.random()),
+  refusals: port<KeyRefusals>('a KeyRefusals', 'standing', 'refuse', 'claim', 'lift').optional(),
   now: callback<() => number>().default(() => () => Date.now()),
 });
 
@@ -78,8 +85,9 @@ const resolveOptions = defineOptions<LimitedOptions>('limited')({
  *   last batch that waits for it has left.
  * - While the provider gives no answers (its circuit is open), nothing is sent but a trial now and then; inputs wait for it up
  *   to `outageMs`.
- * - `unauthorized` fails everything that is not fetched yet with that error, in this batch and in all others, now and later;
- *   `quota_exhausted` leaves it `skipped` with reason `quota` until the quota comes back; neither makes another call.
+ * - `unauthorized` fails everything that is not fetched yet with that error, in this batch and in all others, and for 5 minutes
+ *   what comes later. Then the first call tries again, alone; where it is refused too, nobody asks for twice as long, up to an hour.
+ * - `quota_exhausted` leaves everything `skipped` with reason `quota` until the quota comes back.
  * - An input that the provider does not know fails, and is remembered for `deadSymbolMs`, unless more than a fifth of its
  *   batch is unknown. Every other error fails the inputs of its call, or its input, alone.
  * - On abort, and at the deadline, the promise resolves at once: what was fetched so far stands, because it is paid for, and
@@ -117,7 +125,7 @@ export function limited<I, T>(provider: Provider<I, T>, limiter: Limiter, option
     );
   }
   const { timeoutMs = provider.timeoutMs ?? 10_000 } = settings;
-  const state = new ProviderState<I, T>(provider.name, settings);
+  const state = new ProviderState<I, T>(provider.name, { ...settings, timeoutMs });
   const keyOf = (input: I): string => provider.key?.(input) ?? jsonKey(input);
   const shared = { provider, limiter, state, aborts: new AbortListeners(), keyOf, ...settings, timeoutMs };
   return {

@@ -140,7 +140,7 @@ export interface ProviderHealth {
   readonly provider: string;
   /**
    * `down`: it gives no answers, and one call at a time tries whether it is back. `exhausted`: the quota of a day or a month is
-   * gone. `refused`: it called us unauthorized, and is not asked again by this fetcher.
+   * gone. `refused`: it refuses the key; the first call after `until` tries whether it still does.
    */
   readonly state: 'up' | 'down' | 'exhausted' | 'refused';
   /** What it failed with last; missing while it is up. */

@@ -47,3 +47,30 @@ export interface QuotaStore {
   /** How many credits of the period are booked, for plans. Without it a plan knows only of what its own process booked. */
   used?(period: string): Promise<number>;
 }
+
+/** That a provider refused an API key, for all processes on it. Durations are in milliseconds: the clock is the store's own. */
+export interface KeyRefusal {
+  /** The provider's words, without secrets. */
+  readonly message: string;
+  /** How long after a refusal nobody asks. */
+  readonly pauseMs: number;
+  /** In how long the next call may try; 0 when it may. */
+  readonly tryInMs: number;
+  /** Whether one of the processes tries right now. */
+  readonly isTried: boolean;
+}
+
+/** What the processes on one API key know of its refusal, such as a row in PostgreSQL. */
+export interface KeyRefusals {
+  /** The refusal in force; undefined when there is none. */
+  standing(): Promise<KeyRefusal | undefined>;
+  /** The key was refused: nobody asks for `pauseMs`. One that is in force stays as it is, unless a try was refused (`isAgain`). */
+  refuse(refusal: { readonly message: string; readonly pauseMs: number; readonly isAgain: boolean }): Promise<void>;
+  /**
+   * Asks to be the one that tries, for at most `holdMs`: granted to one process when the pause is over, and not again before
+   * another pause, whatever becomes of that process. Answers what is in force from then on.
+   */
+  claim(holdMs: number): Promise<{ readonly isGranted: boolean; readonly refusal: KeyRefusal | undefined }>;
+  /** The provider takes the key. */
+  lift(): Promise<void>;
+}

@@ -28,6 +28,7 @@ export {
 export { requestStates, type RequestState, type RequestStatesOptions } from './ledger/requestStates.ts';
 
 // Quotas that several processes share, for `creditLimiter`.
+export { postgresKeyRefusals, type PostgresKeyRefusalsOptions } from './limits/postgresKeyRefusals.ts';
 export { postgresQuotaStore, type PostgresQuotaStoreOptions } from './limits/postgresQuotaStore.ts';
 export { postgresWindow, type PostgresWindowOptions } from './limits/postgresWindow.ts';
 

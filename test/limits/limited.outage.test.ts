@@ -320,7 +320,7 @@ describe('a provider that is down', () => {
 });
 
 describe('a key that is refused', () => {
-  it('stops every batch with one error, those on their way and those to come, until there is a new fetcher', async () => {
+  it('stops every batch with one error, those on their way and those to come', async () => {
     const unauthorized = new ProviderError('unauthorized', 'words: HTTP 401: wrong key');
     const answer = (inputs: readonly string[], n: number) => (n === 2 ? Promise.reject(unauthorized) : lengths(inputs));
     const provider = wordLengths({ answer });
@@ -337,10 +337,10 @@ describe('a key that is refused', () => {
       ],
       ...['b', 'c'].map(() => Array.from({ length: 4 }, () => ({ status: 'failed', error: unauthorized }))),
     ]);
-    await vi.advanceTimersByTimeAsync(600_000);
+    await vi.advanceTimersByTimeAsync(120_000);
     expect(await fetcher.fetch(['x'], call())).toEqual([{ status: 'failed', error: unauthorized }]);
     expect(provider.calls).toHaveLength(2);
-    expect(fetcher.health?.()).toEqual([{ provider: 'words', state: 'refused', error: unauthorized }]);
+    expect(fetcher.health?.()).toMatchObject([{ provider: 'words', state: 'refused', error: unauthorized }]);
     expect(vi.getTimerCount()).toBe(0);
     const anew = follow(limited(provider, limiter).fetch(['x'], call()));
     await vi.advanceTimersByTimeAsync(1_000);

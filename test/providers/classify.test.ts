@@ -63,8 +63,9 @@ const providers: Record<string, { classify: Classify; answers: Record<string, ob
       'edge-429': { ...throttled, retryAfterMs: 60_000 },
       'monthly-200': { code: 'quota_exhausted', retryAfterMs: 2_163_603_000 },
       'monthly-429': { code: 'quota_exhausted', retryAfterMs: 2_163_603_000 },
-      'invalid-crumb-200': only('unauthorized'),
-      'invalid-crumb-401': only('unauthorized'),
+      // Issue 10, item 6: the gateway has lost its session with Yahoo.
+      'invalid-crumb-200': again,
+      'invalid-crumb-401': again,
       'not-subscribed-200': only('unauthorized'),
       'not-subscribed-403': only('unauthorized'),
       'message-200': only('provider_rejected'),
@@ -96,7 +97,7 @@ const providers: Record<string, { classify: Classify; answers: Record<string, ob
       'conflicting-422': only('provider_rejected'),
       'not-found-404': only('provider_rejected'),
       'message-200': only('provider_rejected'),
-      'forbidden-403': only('unauthorized'),
+      'forbidden-403': again,
       'server-error-500': again,
       'bad-gateway-502': again,
       'unavailable-503': { ...again, retryAfterMs: 7000 },
@@ -125,7 +126,7 @@ const providers: Record<string, { classify: Classify; answers: Record<string, ob
       'unknown-key-200': only('unauthorized'),
       'unknown-key-401': only('unauthorized'),
       'no-key-401': only('unauthorized'),
-      'forbidden-403': only('unauthorized'),
+      'forbidden-403': again,
       'wrong-path-404': only('provider_rejected'),
       'bad-date-400': only('provider_rejected'),
       'error-200': only('provider_rejected'),
@@ -169,6 +170,22 @@ describe.each(Object.entries(providers))('%s', (provider, { classify, answers })
   });
 });
 
+// Issue 10, item 6.
+describe.each(Object.entries(providers))('%s behind a firewall or a gateway', (_, { classify }) => {
+  const page = { 'content-type': 'text/html; charset=utf-8' };
+
+  it.each([
+    [401, page, '<html><body>401 Authorization Required: no API key, no token</body></html>'],
+    [403, page, 'Access denied: your account of this proxy has no key'],
+    [403, { 'retry-after': '7' }, ''],
+    [401, {}, 'no session'],
+    [403, {}, '{"error":"upstream session lost"}'],
+  ])('takes a %i for an outage: %j %j', (status, headers, body) => {
+    const retryAfterMs = 'retry-after' in headers ? 7_000 : undefined;
+    expect(classify(status, new Headers(headers), body, nowMs)).toMatchObject({ ...again, retryAfterMs });
+  });
+});
+
 describe('classifyAnswer', () => {
   it.each([
     [200, '{"a":1}', undefined],
@@ -178,8 +195,21 @@ describe('classifyAnswer', () => {
     [200, '{"a":1', 'response_malformed'],
     [200, '<html></html>', 'response_malformed'],
     [302, '', 'provider_rejected'],
-    [401, '', 'unauthorized'],
-    [403, '', 'unauthorized'],
+    // Issue 10, item 6: a refusal that says nothing of our key is an outage.
+    [401, '', 'provider_unavailable'],
+    [403, '', 'provider_unavailable'],
+    [403, 'error code: 1020', 'provider_unavailable'],
+    [403, 'RBAC: access denied', 'provider_unavailable'],
+    [403, '{"message":"Forbidden"}', 'provider_unavailable'],
+    [401, '<html><body>Your session token has expired</body></html>', 'provider_unavailable'],
+    [401, '{"error":"monkeys ate the cable"}', 'provider_unavailable'],
+    [401, '{"error":"Invalid API key"}', 'unauthorized'],
+    [401, '{"code":"InvalidApiKey"}', 'unauthorized'],
+    [401, '{"code":"invalid_api_key"}', 'unauthorized'],
+    [401, 'bad key: ***', 'unauthorized'],
+    [403, '{"message":"You are not subscribed to this API."}', 'unauthorized'],
+    [403, '{"detail":"Your account is suspended"}', 'unauthorized'],
+    [403, '{"detail":"Invalid token."}', 'unauthorized'],
     [404, '{}', 'provider_rejected'],
     [408, '', 'provider_unavailable'],
     [425, '', 'provider_unavailable'],

@@ -42,26 +42,29 @@ const serveOther: Recording = {
   body: ['2026-07-16', '2026-07-17'].map((date) => ({ date, base: 'USD', quote: 'SEK', rate: 10.5 })),
 };
 
-const scenarios: Record<ProviderScenario, Recording | Handler> = {
+/** There is no key to refuse. */
+const scenarios: Record<Exclude<ProviderScenario, 'unauthorized'>, Recording | Handler> = {
   mismatched: serveOther,
   serves: serve,
   hangs: () => undefined,
   'rate-limited': recorded('too-many-429'),
   down: recorded('bad-gateway-502'),
-  unauthorized: recorded('forbidden-403'),
   malformed: recorded('html-200'),
 };
 
 describe.each(['USD/NOP', 'NOPUSD', 'USD/XXX'])('the provider contract, with %s as unknown', (unknown) => {
-  const cases = providerContract(async (scenario) => {
-    const server = await loopbackServer(scenarios[scenario]);
-    return {
-      provider: frankfurterQuotes({ baseUrl: server.baseUrl }),
-      known: [asset('EUR/USD'), asset('USDGBP'), asset('USD/JPY'), asset('eurchf')],
-      unknown: asset(unknown),
-      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-    };
-  });
+  const cases = providerContract(
+    async (scenario) => {
+      const server = await loopbackServer(scenarios[scenario as keyof typeof scenarios]);
+      return {
+        provider: frankfurterQuotes({ baseUrl: server.baseUrl }),
+        known: [asset('EUR/USD'), asset('USDGBP'), asset('USD/JPY'), asset('eurchf')],
+        unknown: asset(unknown),
+        [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+      };
+    },
+    { scenarios: Object.keys(scenarios) as ProviderScenario[] },
+  );
 
   it.each(cases)('$name', async ({ run }) => {
     await expect(run()).resolves.toBeUndefined();
@@ -218,7 +221,7 @@ describe('refusals of the call', () => {
     ['too-many-429', { code: 'rate_limited', name: 'RateLimitError', retryAfterMs: 20_000 }],
     ['too-many-200', { code: 'rate_limited', name: 'RateLimitError' }],
     ['text-429', { code: 'rate_limited', name: 'RateLimitError' }],
-    ['forbidden-403', { code: 'unauthorized', retryable: false }],
+    ['forbidden-403', { code: 'provider_unavailable', retryable: true }],
     ['conflicting-422', { code: 'provider_rejected', retryable: false }],
     // Which currency is meant is not said: none may be taken for unknown.
     ['unknown-unnamed-422', { code: 'provider_rejected', retryable: false }],

@@ -284,7 +284,7 @@ describe('refusals of the call', () => {
     ['text-429', { code: 'rate_limited', retryAfterMs: 9000 }],
     ['unknown-key-401', { code: 'unauthorized', message: 'massive: HTTP 401: Unknown API Key ***' }],
     ['unknown-key-200', { code: 'unauthorized', retryable: false }],
-    ['forbidden-403', { code: 'unauthorized', retryable: false }],
+    ['forbidden-403', { code: 'provider_unavailable', retryable: true }],
     ['bad-date-400', { code: 'provider_rejected', retryable: false }],
     ['wrong-path-404', { code: 'provider_rejected', retryable: false }],
     ['error-200', { code: 'provider_rejected', retryable: false }],

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { creditLimiter } from '../../src/limits/creditLimiter.ts';
+import { limited } from '../../src/limits/limited.ts';
 import { PipelineError } from '../../src/model/errors.ts';
 import type { Asset, AssetType } from '../../src/model/records.ts';
 import { twelveDataQuotes, type TwelveDataOptions } from '../../src/providers/twelveDataQuotes.ts';
@@ -378,6 +380,35 @@ describe('refusals of the call', () => {
       retryable: true,
       message: 'twelve-data: no answer: ECONNREFUSED',
     });
+  });
+});
+
+// Issue 10, item 6.
+describe('a 401 with the page of a load balancer', () => {
+  it('passes: the next request is served, and so is this one by its retries', async () => {
+    let isLost = true;
+    const lost: Recording = {
+      status: 401,
+      headers: { 'content-type': 'text/html' },
+      body: '<html><head><title>401 Authorization Required</title></head></html>',
+    };
+    await using server = await loopbackServer((request, response) => {
+      const answer = isLost ? replay(lost) : serve;
+      isLost = server.requests.length < 2;
+      answer(request, response);
+    });
+    const provider = twelveDataQuotes({ apiKey, baseUrl: server.baseUrl });
+    const { signal } = new AbortController();
+    const open = (maxRetries: number) =>
+      limited(provider, creditLimiter({ credits: Infinity }), { maxRetries, random: () => 0 });
+    const fetcher = open(0);
+    const [first] = await fetcher.fetch([asset('AAPL')], { signal });
+    expect(first).toMatchObject({ status: 'failed', error: { code: 'provider_unavailable', retryable: true } });
+    isLost = false;
+    expect(await fetcher.fetch([asset('AAPL')], { signal })).toMatchObject([{ status: 'ok' }]);
+    isLost = true;
+    expect(await open(1).fetch([asset('AAPL')], { signal })).toMatchObject([{ status: 'ok' }]);
+    expect(server.requests).toHaveLength(4);
   });
 });
 

@@ -57,7 +57,7 @@ const scenarios: Record<ProviderScenario, Recording | Handler> = {
   hangs: () => undefined,
   'rate-limited': recorded('per-second-429'),
   down: recorded('bad-gateway-502'),
-  unauthorized: recorded('invalid-crumb-401'),
+  unauthorized: recorded('not-subscribed-403'),
   malformed: recorded('html-200'),
 };
 
@@ -210,9 +210,15 @@ describe('refusals of the call', () => {
     ['edge-429', { code: 'rate_limited', name: 'RateLimitError', retryAfterMs: 60_000 }],
     ['monthly-429', { code: 'quota_exhausted', retryable: false, retryAfterMs: resetMs }],
     ['monthly-200', { code: 'quota_exhausted', retryable: false, retryAfterMs: resetMs }],
-    ['invalid-crumb-401', { code: 'unauthorized', message: 'yahoo-rapidapi: HTTP 401: Invalid Crumb' }],
+    [
+      'invalid-crumb-401',
+      { code: 'provider_unavailable', retryable: true, message: 'yahoo-rapidapi: HTTP 401: Invalid Crumb' },
+    ],
     ['not-subscribed-403', { code: 'unauthorized' }],
-    ['invalid-crumb-200', { code: 'unauthorized', message: 'yahoo-rapidapi: HTTP 200: Invalid Crumb' }],
+    [
+      'invalid-crumb-200',
+      { code: 'provider_unavailable', retryable: true, message: 'yahoo-rapidapi: HTTP 200: Invalid Crumb' },
+    ],
     ['not-subscribed-200', { code: 'unauthorized' }],
     ['message-200', { code: 'provider_rejected', retryable: false }],
     ['text-200', { code: 'response_malformed', retryable: false }],

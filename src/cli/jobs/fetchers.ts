@@ -24,7 +24,7 @@ import {
   type Provider,
   type Quote,
 } from '../../index.ts';
-import type { Database } from '../../postgres/index.ts';
+import { postgresKeyRefusals, type Database } from '../../postgres/index.ts';
 import type { Environment } from '../input/environment.ts';
 import { politeLimiter, spacedLimiter, unlimited, windowLimiter, type WindowAllowance } from './limiters.ts';
 import { readFrankfurter, readMassive, readRapidApi, readTwelveData } from './providerVariables.ts';
@@ -125,14 +125,19 @@ function opener<I, T>(
   apiKey = '',
 ): FetcherOpener<I, T> {
   return (database, sharing) => {
+    const refusals =
+      database !== undefined && apiKey !== ''
+        ? postgresKeyRefusals({ database, provider: provider.name, apiKey })
+        : undefined;
+    const settings = { ...options, refusals };
     if (sharing !== undefined) {
       const account = { provider: provider.name, apiKey };
       const limiter = sharing.limiters.of(account, (lanes) => openLimiter(database, lanes));
-      const fetcher = limited(provider, limiter, { ...options, ...sharing.patience });
+      const fetcher = limited(provider, limiter, { ...settings, ...sharing.patience });
       return { fetcher, [Symbol.asyncDispose]: () => Promise.resolve() };
     }
     const limiter = openLimiter(database);
-    return { fetcher: limited(provider, limiter, options), [Symbol.asyncDispose]: () => limiter.stop() };
+    return { fetcher: limited(provider, limiter, settings), [Symbol.asyncDispose]: () => limiter.stop() };
   };
 }
 

@@ -27,7 +27,7 @@ export class BatchRun<I, T> implements Run<I, T> {
   #isAsking = false;
   /** Ends that call. */
   readonly #asking = new AbortController();
-  /** Ends the wait for a provider that is down. */
+  /** Ends the wait for a provider that is down, or on trial. */
   #forgetProvider: (() => void) | undefined;
   /** What becomes of everything that would have to be asked for, once nothing more is. */
   #ending: Fetched<T> | undefined;
@@ -139,11 +139,20 @@ export class BatchRun<I, T> implements Run<I, T> {
     if (this.#results.isComplete) this.#resolve();
     const { first } = this.#queue;
     if (first === undefined || this.#isAsking) return;
-    if (this.#settings.state.breaker.isDown) {
-      this.#awaitProvider();
-      return;
-    }
-    this.#ask(first).catch(this.#crash);
+    const { breaker, key } = this.#settings.state;
+    if (key.mustLearn) this.#learn().catch(this.#crash);
+    else if (key.error !== undefined) this.end({ status: 'failed', error: key.error });
+    else if (key.isOnTrial) this.#awaitTrial();
+    else if (breaker.isDown) this.#awaitProvider();
+    else this.#ask(first).catch(this.#crash);
+  }
+
+  /** Learns what other processes know of the key. */
+  async #learn(): Promise<void> {
+    this.#isAsking = true;
+    await this.#settings.state.key.learn(this.#asking.signal, this.#call.failFast !== true);
+    this.#isAsking = false;
+    this.#proceed();
   }
 
   /** Asks for credits, and for what they pay for. */
@@ -165,6 +174,19 @@ export class BatchRun<I, T> implements Run<I, T> {
       return error === undefined;
     });
     return calls.join(this, alive);
+  }
+
+  /** Waits for the call that tries whether the provider takes the key; not when another provider can be asked. */
+  #awaitTrial(): void {
+    const { key } = this.#settings.state;
+    if (this.#call.failFast === true && key.refusal !== undefined) {
+      this.end({ status: 'failed', error: key.refusal.error });
+    } else if (this.#forgetProvider === undefined) {
+      this.#forgetProvider = key.onChange(() => {
+        this.#forgetProvider = undefined;
+        this.#proceed();
+      });
+    }
   }
 
   /** Waits until the provider may be back; not when another can be asked, and not for ever. */

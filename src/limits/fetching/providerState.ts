@@ -1,9 +1,11 @@
 import type { PipelineError } from '../../model/errors.ts';
 import type { Fetched, ProviderHealth } from '../../model/ports.ts';
+import type { KeyRefusals } from '../../model/quotaPorts.ts';
 import { askedMs } from '../pause.ts';
 import { longestPeriodMs } from '../quotas/quotaPeriod.ts';
 import { CircuitBreaker } from './circuitBreaker.ts';
 import { DeadSymbols } from './deadSymbols.ts';
+import { RefusedKey } from './refusedKey.ts';
 import { outcomeOf } from './results.ts';
 import { RetryBudget } from './retryBudget.ts';
 import { SharedCalls, type Receiver } from './sharedCalls.ts';
@@ -18,6 +20,8 @@ export interface ProviderStateSettings {
   readonly circuitFailures: number;
   readonly circuitOpenMs: number;
   readonly deadSymbolMs: number;
+  readonly timeoutMs: number;
+  readonly refusals?: KeyRefusals | undefined;
 }
 
 /** A batch on its way. */
@@ -27,7 +31,7 @@ export interface Run<I, T> extends Receiver<I, T> {
   end(ending: Fetched<T>): void;
 }
 
-/** What holds for every call of a verdict: no more of them. */
+/** The quota is gone. */
 interface Verdict<T> {
   readonly error: PipelineError;
   readonly ending: Fetched<T>;
@@ -38,6 +42,7 @@ interface Verdict<T> {
 /** What all batches on one fetcher know of its provider, so that what one of them learned the others need not pay for. */
 export class ProviderState<I, T> {
   readonly breaker: CircuitBreaker;
+  readonly key: RefusedKey;
   readonly budget: RetryBudget;
   readonly dead: DeadSymbols;
   readonly calls = new SharedCalls<I, T>();
@@ -47,15 +52,16 @@ export class ProviderState<I, T> {
   #verdict: Verdict<T> | undefined;
 
   constructor(name: string, settings: ProviderStateSettings) {
-    const { now, retryShare, circuitFailures, circuitOpenMs, deadSymbolMs } = settings;
+    const { now, retryShare, circuitFailures, circuitOpenMs, deadSymbolMs, timeoutMs, refusals } = settings;
     this.#name = name;
     this.#now = now;
     this.breaker = new CircuitBreaker({ provider: name, failures: circuitFailures, openMs: circuitOpenMs });
+    this.key = new RefusedKey({ provider: name, timeoutMs, refusals });
     this.budget = new RetryBudget(retryShare);
     this.dead = new DeadSymbols(deadSymbolMs);
   }
 
-  /** What becomes of every input while the provider is not to be asked. */
+  /** What becomes of every input while the quota is gone. */
   get ending(): Fetched<T> | undefined {
     return this.#standing()?.ending;
   }
@@ -75,22 +81,27 @@ export class ProviderState<I, T> {
     return [...this.#runs].map(({ inTurn }) => inTurn);
   }
 
-  /** The provider said what holds for every call: unauthorized, for good, or that the quota is gone, until it comes back. */
+  /** The provider said what holds for every call: that it refuses the key, or that the quota is gone, until it comes back. */
   end(error: PipelineError): void {
-    const forMs = error.code === 'unauthorized' ? Infinity : (askedMs(error, longestPeriodMs.day) ?? unknownQuotaMs);
-    const verdict = { error, ending: outcomeOf<T>(error, this.#now()), until: performance.now() + forMs };
-    if (this.#standing()?.error.code !== 'unauthorized') this.#verdict = verdict;
-    for (const run of [...this.#runs]) run.end(verdict.ending);
+    const ending = outcomeOf<T>(error, this.#now());
+    if (error.code === 'unauthorized') this.key.refuse(error);
+    else {
+      const forMs = askedMs(error, longestPeriodMs.day) ?? unknownQuotaMs;
+      this.#verdict = { error, ending, until: performance.now() + forMs };
+    }
+    for (const run of [...this.#runs]) run.end(ending);
   }
 
   health(): ProviderHealth {
     const provider = this.#name;
+    const { refusal } = this.key;
+    if (refusal !== undefined) {
+      return { provider, state: 'refused', error: refusal.error, until: this.#dateIn(refusal.tryInMs) };
+    }
     const verdict = this.#standing();
     if (verdict !== undefined) {
       const { error, until } = verdict;
-      return error.code === 'unauthorized'
-        ? { provider, state: 'refused', error }
-        : { provider, state: 'exhausted', error, until: this.#dateIn(until - performance.now()) };
+      return { provider, state: 'exhausted', error, until: this.#dateIn(until - performance.now()) };
     }
     // Also when a trial is due, and nobody has asked for anything since.
     if (this.breaker.downMs === 0) return { provider, state: 'up' };

@@ -7,6 +7,7 @@ import { callProvider } from './callProvider.ts';
 import { costOf, fill, settleBefore, whatFits } from './fill.ts';
 import type { Entry, InputQueue } from './inputQueue.ts';
 import type { ProviderState } from './providerState.ts';
+import type { KeyTrial } from './refusedKey.ts';
 import type { Results } from './results.ts';
 import type { Receiver, SharedCall } from './sharedCalls.ts';
 
@@ -82,8 +83,11 @@ export class Turn<I, T> {
     const { settings, receiver } = this.#batch;
     const { state } = settings;
     await settleBefore(this.#batch, grant.credits);
-    this.#entries = state.breaker.isDown ? [] : this.#takeEntries(grant.credits);
+    const trial = this.#isWanted && state.key.isDue ? await state.key.admit() : undefined;
+    const isTaken = trial !== undefined || (state.key.error === undefined && !state.key.isOnTrial);
+    this.#entries = isTaken && this.#isWanted ? this.#takeEntries(grant.credits) : [];
     if (this.#entries.length === 0) {
+      trial?.end(new PipelineError('canceled', `${settings.provider.name}: nothing was left to ask for`));
       grant.release(grant.credits);
       this.#decide();
       return;
@@ -92,10 +96,16 @@ export class Turn<I, T> {
     fill(this.#batch, this.#call, grant.credits);
     const credits = this.#cost(this.#call.entries);
     if (credits < grant.credits) grant.release(grant.credits - credits);
-    const answer = this.#send(this.#call, credits, grant);
+    const answer = this.#send(this.#call, credits, { grant, trial });
     this.#decide();
     const refusal = this.#call.bring(await answer);
     if (refusal !== undefined) throw refusal; // pauses the limiter
+  }
+
+  /** Whether there is something to ask for, of a provider that is not down. */
+  get #isWanted(): boolean {
+    const { settings, queue } = this.#batch;
+    return !settings.state.breaker.isDown && queue.first !== undefined;
   }
 
   #decide(): void {
@@ -112,7 +122,11 @@ export class Turn<I, T> {
     return this.#batch.missing(queue.take(settings.provider.maxBatchSize, credits, (run) => this.#cost(run)));
   }
 
-  async #send(call: SharedCall<I, T>, credits: number, grant: Grant): Promise<readonly (T | PipelineError)[]> {
+  async #send(
+    call: SharedCall<I, T>,
+    credits: number,
+    { grant, trial }: { readonly grant: Grant; readonly trial: KeyTrial | undefined },
+  ): Promise<readonly (T | PipelineError)[]> {
     const { settings } = this.#batch;
     const { provider, state } = settings;
     const inputs = call.entries.map(({ input }) => input);
@@ -121,13 +135,17 @@ export class Turn<I, T> {
     const admitted = state.breaker.admit();
     state.budget.countRequest();
     let failure: PipelineError | undefined;
+    let refusal: PipelineError | undefined;
     try {
-      return await callProvider(provider, inputs, { ...settings, signal: call.signal, grant });
+      const values = await callProvider(provider, inputs, { ...settings, signal: call.signal, grant });
+      refusal = values.find(isKeyRefusal);
+      return values;
     } catch (error) {
       failure = PipelineError.from(error);
       throw error;
     } finally {
       admitted?.end(failure);
+      trial?.end(failure ?? refusal);
       const durationMs = performance.now() - startedAt;
       this.#batch.tell(() => this.#batch.call.onCall?.({ ...made, durationMs, result: failure?.code ?? 'ok' }));
     }
@@ -139,6 +157,10 @@ export class Turn<I, T> {
     else return error;
     return undefined;
   }
+}
+
+function isKeyRefusal(value: unknown): value is PipelineError {
+  return PipelineError.isInstance(value) && value.code === 'unauthorized';
 }
 
 /** Says that the batch waits for credits, if it does. */

@@ -75,6 +75,7 @@ function removal(ownSchema: string): ReturnType<typeof statementOf> {
   const table = (name: string): SQLQuery => sql.ident(ownSchema, name);
   const [requests, batches, months] = [table('requests'), table('batches'), table('fetched_months')];
   const [slots, limits, days] = [table('quota_slots'), table('quota_limits'), table('quota_days')];
+  const refusedKeys = table('refused_keys');
   return statementOf(sql`
     with expired as (
       select key from ${requests}
@@ -95,6 +96,9 @@ function removal(ownSchema: string): ReturnType<typeof statementOf> {
       delete from ${slots} where free_at < now() - $1::float8 * interval '1 day' and not exists (
         select from ${limits} as used where used.key = quota_slots.key and used.credits > quota_slots.slot
           and seen_at >= now() - $1::float8 * interval '1 day')
+    ), removed_refusals as (
+      -- Of keys that nobody uses any more.
+      delete from ${refusedKeys} where try_at < now() - $4::float8 * interval '1 day'
     ), removed_days as (
       delete from ${days} where booked_at < now() - $4::float8 * interval '1 day'
     )

@@ -15,13 +15,18 @@ export function classifyFrankfurter(
 ): Refusal | undefined {
   const error = readShortObject(bodyText);
   if (error === undefined || typeof error['message'] !== 'string') {
-    return statusRefusal(status, headers, bodyText, nowMs) ?? formRefusal(status, bodyText, '[');
+    return outage(statusRefusal(status, headers, bodyText, nowMs)) ?? formRefusal(status, bodyText, '[');
   }
   const text = error['message'];
   const code = Number(error['status'] ?? status);
   const seen = { status: code === status ? `HTTP ${status}` : `HTTP ${status}, status ${code}`, text };
   if (unknownCurrency.test(text)) return { code: 'symbol_unknown', ...seen };
-  return { ...(statusRefusal(code, headers, text, nowMs) ?? { code: 'provider_rejected' }), ...seen };
+  return { ...(outage(statusRefusal(code, headers, text, nowMs)) ?? { code: 'provider_rejected' }), ...seen };
+}
+
+/** There is no key to refuse: whatever denies us something is in the way, not the provider's verdict. */
+function outage(refusal: Refusal | undefined): Refusal | undefined {
+  return refusal?.code === 'unauthorized' ? { ...refusal, code: 'provider_unavailable', retryable: true } : refusal;
 }
 
 /** Whether a refusal names a currency as one that is unknown. */

@@ -47,16 +47,31 @@ export function classifyAnswer(status: number, headers: Headers, bodyText: strin
   return statusRefusal(status, headers, bodyText, nowMs) ?? formRefusal(status, bodyText, expected);
 }
 
-/** What a status means at every provider; undefined for 2xx. */
+/**
+ * What a status means at every provider; undefined for 2xx. A 401 or 403 that says nothing of the key is not its refusal, but
+ * an outage: of a firewall, or of a gateway that has lost its session.
+ */
 export function statusRefusal(status: number, headers: Headers, text: string, nowMs: number): Refusal | undefined {
   if (status >= 200 && status <= 299) return undefined;
   const seen = { status: `HTTP ${status}`, text };
   const wait = retryAfterMs(headers, nowMs);
   if (status === 429) return { code: 'rate_limited', retryable: true, retryAfterMs: wait, ...seen };
-  if (status === 408 || status === 425 || status >= 500) {
+  const isDenied = status === 401 || status === 403;
+  if (isDenied && speaksOfKey(headers, text)) return { code: 'unauthorized', ...seen };
+  if (isDenied || status === 408 || status === 425 || status >= 500) {
     return { code: 'provider_unavailable', retryable: true, retryAfterMs: wait, ...seen };
   }
-  return { code: status === 401 || status === 403 ? 'unauthorized' : 'provider_rejected', ...seen };
+  return { code: 'provider_rejected', ...seen };
+}
+
+/** Words for a key, and for the account or the plan behind it. */
+const keyWords =
+  /api[ _-]?key|(?<![a-z])(?:keys?|tokens?|credentials?|accounts?|subscri(?:be|bed|ptions?)|licen[cs]e|plan|user)(?![a-z])/i;
+
+/** Whether a refusal is about the key. A page never is: no API answers with one. */
+function speaksOfKey(headers: Headers, text: string): boolean {
+  const isPage = text.trimStart().startsWith('<') || /\bhtml\b/i.test(headers.get('content-type') ?? '');
+  return !isPage && keyWords.test(text.slice(0, 4096));
 }
 
 /**

@@ -24,7 +24,7 @@ export function classifyMassive(
   if (isError(body) && status < 500) {
     if (body['status'] === 'NOT_AUTHORIZED' && status !== 401) return { code: 'not_in_plan', ...seen };
     if (body['status'] === 'NOT_FOUND') return { code: 'symbol_unknown', ...seen };
-    if (badKey.test(text)) return { code: 'unauthorized', ...seen };
+    if (status === 401 || badKey.test(text)) return { code: 'unauthorized', ...seen };
   }
   const refusal = statusRefusal(status, headers, text, nowMs) ?? formRefusal(status, bodyText);
   return refusal ?? (isError(body) ? { code: 'provider_rejected', ...seen } : undefined);

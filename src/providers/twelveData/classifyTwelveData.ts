@@ -35,6 +35,8 @@ export function errorRefusal(error: JsonRecord, status: number, headers: Headers
   const seen = { status: code === status ? `HTTP ${status}` : `HTTP ${status}, code ${code}`, text };
   if (code === 429) return { ...throttle(text, headers, nowMs), ...seen };
   if (notInPlan.test(text)) return { code: 'not_in_plan', ...seen };
+  // In Twelve Data's own form, it means the key, whatever the words.
+  if (code === 401) return { code: 'unauthorized', ...seen };
   if (unknownSymbol.test(text)) return { code: 'symbol_unknown', ...seen };
   return { ...(statusRefusal(code, headers, text, nowMs) ?? { code: 'provider_rejected' }), ...seen };
 }

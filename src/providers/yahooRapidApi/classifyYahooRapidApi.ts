@@ -5,8 +5,10 @@ import { isJsonRecord } from '../readDecimals.ts';
 
 const secondMs = 1000;
 
-/** What the gateway and Yahoo say about a key, whatever the status they say it with. */
-const aboutTheKey = /\b(?:not subscribed|invalid (?:api key|cookie|crumb)|unauthorized)\b/i;
+/** What the gateway says about a key, whatever the status it says it with. */
+const aboutTheKey = /\b(?:not subscribed|invalid api key|missing rapidapi application key|blocked user)\b/i;
+/** What Yahoo says to the gateway when it no longer knows its session: nothing about our key, and over with the next session. */
+const lostSession = /\b(?:invalid (?:cookie|crumb)|unauthorized)\b/i;
 const exceeded = /\bexceeded the\b.*\b(?:rate limit|quota)\b/i;
 
 /**
@@ -25,6 +27,9 @@ export function classifyYahooRapidApi(
   if (status === 429 || (bodyText.length < 4096 && exceeded.test(text)))
     return { ...throttle(text, headers, nowMs), ...seen };
   if (message !== undefined && aboutTheKey.test(message)) return { code: 'unauthorized', ...seen };
+  if (message !== undefined && lostSession.test(message)) {
+    return { code: 'provider_unavailable', retryable: true, retryAfterMs: retryAfterMs(headers, nowMs), ...seen };
+  }
   if (status === 404) return { code: 'provider_rejected', ...seen, text: `wrong path or key not subscribed: ${text}` };
   const refusal = statusRefusal(status, headers, text, nowMs) ?? formRefusal(status, bodyText);
   return refusal ?? (message === undefined ? undefined : { code: 'provider_rejected', ...seen });

@@ -61,6 +61,6 @@ function textOf({ state, error, until }: ProviderHealth, afterMs: number): strin
     case 'exhausted':
       return `has no quota left${then === '' ? '' : ` until ${then}`}${reason}`;
     case 'refused':
-      return `refuses us, and is not asked again until the next start${reason}`;
+      return `refuses the key; the first request${then === '' ? '' : ` after ${then}`} tries it again${reason}`;
   }
 }

@@ -26,14 +26,16 @@ describe('the watch over the providers', () => {
     await pass();
     health = { provider, state: 'exhausted', until: new Date(Date.UTC(2026, 10, 25)) };
     await pass();
-    health = { provider, state: 'refused', error: new ProviderError('unauthorized', 'twelve-data: wrong key') };
+    const tryAt = new Date(Date.UTC(2026, 10, 24, 12, 5));
+    const refused = new ProviderError('unauthorized', 'twelve-data: wrong key');
+    health = { provider, state: 'refused', error: refused, until: tryAt };
     await pass();
 
     expect(lines).toEqual([
       'market-data: twelve-data is down; next try at 12:00:35 UTC: twelve-data: no answer',
       'market-data: twelve-data is back after 10.0 s',
       'market-data: twelve-data has no quota left until 2026-11-25 00:00:00 UTC',
-      'market-data: twelve-data refuses us, and is not asked again until the next start: twelve-data: wrong key',
+      'market-data: twelve-data refuses the key; the first request after 12:05:00 UTC tries it again: twelve-data: wrong key',
     ]);
   });
 
