@@ -37,13 +37,16 @@ const resolveOptions = defineOptions<MemorySinkOptions<unknown>>('memorySink')({
   now: callback<() => number>().default(() => () => Date.now()),
 });
 
+type Effect = 'inserted' | 'updated' | 'unchanged';
+
 const noWrites: WriteCounts = { inserted: 0, updated: 0, unchanged: 0, transactions: 0 };
 
 /**
  * A sink that keeps values in memory, with a ledger: the twin of a database for tests and demos.
  *
  * `current` answers as fresh what was received less than `maxAgeMs` ago. `write` counts rows as inserted, updated or
- * unchanged; of several values for one key the last counts. Writing the same batch of a request again stores nothing and
+ * unchanged; of several values for one key the last counts, and a value that came later than the one given stays: that is the
+ * one that the result tells. Writing the same batch of a request again stores nothing and
  * answers what is stored; only inputs that were skipped the first time are taken over. Aborted calls reject with a
  * `SinkError`, `canceled`, and store nothing.
  *
@@ -64,6 +67,8 @@ export function memorySink<I, T>(options: MemorySinkOptions<I> = {}): MemorySink
   const { name, key, refuse, now } = resolveOptions(options as MemorySinkOptions<unknown>);
   const rows = new Map<string, T>();
   const receivedAt = new Map<string, number>();
+  /** By the monotonic clock, because that of `now` may be set back. */
+  const responseAt = new Map<string, number>();
   const ledger = memoryLedger<I, T>({ now });
 
   function standingOf(input: I, maxAgeMs: number): Standing<I, T> {
@@ -73,24 +78,37 @@ export function memorySink<I, T>(options: MemorySinkOptions<I> = {}): MemorySink
     return value !== undefined && age < maxAgeMs ? { status: 'fresh', input, value } : { status: 'pending', input };
   }
 
-  function storeRow(counts: WriteCounts, rowKey: string, { value, receivedAtMs }: OkOutcome<I, T>): WriteCounts {
-    const effect = !rows.has(rowKey)
-      ? 'inserted'
-      : isDeepStrictEqual(rows.get(rowKey), value)
-        ? 'unchanged'
-        : 'updated';
+  /** Answers what it did, and the outcome with the value that the row has now: one that is newer stays. */
+  function storeRow(rowKey: string, outcome: OkOutcome<I, T>): { effect: Effect; told: OkOutcome<I, T> } {
+    const { input, value, receivedAtMs = performance.now() } = outcome;
+    const known = rows.get(rowKey);
+    if (known !== undefined && (responseAt.get(rowKey) ?? receivedAtMs) > receivedAtMs) {
+      return { effect: 'unchanged', told: { status: 'ok', input, value: known, receivedAtMs } };
+    }
+    const effect = !rows.has(rowKey) ? 'inserted' : isDeepStrictEqual(known, value) ? 'unchanged' : 'updated';
     rows.set(rowKey, value);
-    receivedAt.set(rowKey, now() - (receivedAtMs === undefined ? 0 : performance.now() - receivedAtMs));
-    return { ...counts, [effect]: counts[effect] + 1 };
+    receivedAt.set(rowKey, now() - (performance.now() - receivedAtMs));
+    responseAt.set(rowKey, receivedAtMs);
+    return { effect, told: outcome };
   }
 
-  function storeRows(outcomes: readonly Outcome<I, T>[]): WriteCounts {
+  /** Stores the last value of each key; what it answers has the value of the row in all of its outcomes. */
+  function storeRows(outcomes: readonly Outcome<I, T>[]): { counts: WriteCounts; told: readonly Outcome<I, T>[] } {
     const values = outcomes.filter((outcome) => outcome.status === 'ok');
-    const distinct = new Map(values.map((outcome) => [key(outcome.input), outcome]));
-    return [...distinct].reduce((counts, [rowKey, outcome]) => storeRow(counts, rowKey, outcome), {
-      ...noWrites,
-      transactions: 1,
-    });
+    const counts = { ...noWrites, transactions: 1 };
+    const told = new Map<string, OkOutcome<I, T>>();
+    for (const [rowKey, outcome] of new Map(values.map((value) => [key(value.input), value]))) {
+      const stored = storeRow(rowKey, outcome);
+      counts[stored.effect] += 1;
+      told.set(rowKey, stored.told);
+    }
+    const tell = (outcome: Outcome<I, T>): Outcome<I, T> => {
+      const row = outcome.status === 'ok' ? told.get(key(outcome.input)) : undefined;
+      return row === undefined || row.value === (outcome as OkOutcome<I, T>).value
+        ? outcome
+        : { ...row, input: outcome.input };
+    };
+    return { counts, told: outcomes.map(tell) };
   }
 
   function writeToLedger(request: string, index: number, outcomes: readonly Outcome<I, T>[]): WriteResult<I, T> {
@@ -103,11 +121,13 @@ export function memorySink<I, T>(options: MemorySinkOptions<I> = {}): MemorySink
     }
     const taken = outcomes.filter((_, position) => isOpen(known?.outcomes[position]));
     if (known !== undefined && taken.length === 0) return { ...known.written, failed: [], stored: known.outcomes };
+    const { counts, told } = storeRows(taken);
+    const news = told.values();
     const stored = outcomes.map((outcome, position) => {
       const before = known?.outcomes[position];
-      return before === undefined || isOpen(before) ? outcome : before;
+      return before === undefined || isOpen(before) ? (news.next().value ?? outcome) : before;
     });
-    const written = sum(known?.written ?? noWrites, storeRows(taken));
+    const written = sum(known?.written ?? noWrites, counts);
     ledger.store(request, index, { outcomes: stored, written });
     return { ...written, failed: [], stored };
   }
@@ -125,7 +145,9 @@ export function memorySink<I, T>(options: MemorySinkOptions<I> = {}): MemorySink
       refuseAborted(name, signal);
       const settled = outcomes.map(settle);
       if (request !== undefined) return await Promise.resolve(writeToLedger(request, index, settled));
-      return { ...storeRows(settled), failed: [] };
+      const { counts, told } = storeRows(settled);
+      const changed = told.some((outcome, position) => outcome !== settled[position]);
+      return { ...counts, failed: [], ...(changed && { stored: told }) };
     },
   };
 }

@@ -55,6 +55,10 @@ export function kindOf(outcome: Outcomes<unknown, unknown>[number]): string {
   return outcome.status === 'skipped' ? `skipped ${outcome.reason}` : outcome.status;
 }
 
+export function valueIn(outcome: Outcomes<unknown, unknown>[number] | undefined): unknown {
+  return outcome !== undefined && 'value' in outcome ? outcome.value : undefined;
+}
+
 export function isConflict(error: unknown): boolean {
   return PipelineError.isInstance(error) && error.code === 'request_conflict';
 }

@@ -2,7 +2,18 @@ import assert from 'node:assert/strict';
 import { PipelineError } from '../model/errors.ts';
 import type { Outcome } from '../model/outcome.ts';
 import { ledgerCases } from './ledgerCases.ts';
-import { collect, current, everyKind, failed, kindOf, ok, write, type SinkCase } from './sinkCaseTools.ts';
+import {
+  collect,
+  current,
+  everyKind,
+  failed,
+  kindOf,
+  minuteMs,
+  ok,
+  valueIn,
+  write,
+  type SinkCase,
+} from './sinkCaseTools.ts';
 
 /** The cases of `sinkContract`. */
 export function sinkCases<I, T>(): readonly SinkCase<I, T>[] {
@@ -63,6 +74,21 @@ export function sinkCases<I, T>(): readonly SinkCase<I, T>[] {
         const again = await write(opened, { index: 1, outcomes: [ok(opened, input, 2)] });
         assert.deepEqual([updated, failed, again.inserted], [0, [], 0]);
         assert.equal(again.updated + again.unchanged, inserted);
+      },
+    },
+    {
+      name: 'tells of a value that comes late what it holds then',
+      check: async (opened) => {
+        const [input] = opened.inputs;
+        assert.ok(input !== undefined);
+        await write(opened, { index: 0, outcomes: [ok(opened, input, 2)] });
+        const late = { ...ok(opened, input), receivedAtMs: performance.now() - minuteMs / 2 };
+        const { stored } = await write(opened, { index: 0, request: 'late', outcomes: [late] });
+        const told = stored?.[0] ?? late;
+        const [standing] = await current(opened, [input]);
+        assert.deepEqual([told.status, standing?.status], ['ok', 'fresh']);
+        assert.deepEqual(valueIn(told), valueIn(standing));
+        assert.deepEqual(valueIn((await opened.sink.ledger.stored('late', 0))?.outcomes[0]), valueIn(standing));
       },
     },
     {

@@ -38,6 +38,21 @@ describe('memorySink', () => {
     expect(sink.rows).toEqual(new Map([['a', 2]]));
   });
 
+  // Issue 10, item 1: what is told is what a reader finds.
+  it('keeps a value that came later, and tells it wherever the key stands', async () => {
+    const sink = memorySink<string, number>();
+    const later = performance.now();
+    await sink.write({ index: 0, outcomes: [ok('A', 2, later)] }, { signal });
+    const outcomes = [ok('A', 1, later - 1), ok('B', 1, later), ok('B', 3, later)];
+    for (const request of [undefined, 'r']) {
+      const { stored, inserted, updated, unchanged } = await sink.write({ index: 0, request, outcomes }, { signal });
+      expect(stored?.map((outcome) => (outcome as { value: number }).value)).toEqual([2, 3, 3]);
+      expect([inserted, updated, unchanged]).toEqual(request === undefined ? [1, 0, 1] : [0, 0, 2]);
+    }
+    expect((await sink.ledger.stored('r', 0))?.outcomes).toMatchObject([{ value: 2 }, { value: 3 }, { value: 3 }]);
+    expect([...sink.rows.values()]).toEqual([2, 3]);
+  });
+
   it('tells what is fresh by age', async () => {
     let time = 1_000;
     const sink = memorySink<string, number>({ now: () => time });
