@@ -95,6 +95,20 @@ function roundsUpToNextDigit(decimal: Decimal, scale: number): boolean {
   return /^9*$/.test(kept) && (fraction[scale] ?? '0') >= '5';
 }
 
+/** As a column of that scale stores it: rounded half away from zero; the text itself when it has no more digits than that. */
+export function roundDecimal(decimal: Decimal, scale: number): Decimal {
+  const { fraction } = decimalDigits(decimal);
+  if (fraction <= scale) return decimal;
+  return fromUnits(divideRounded(toUnits(decimal, fraction), 10n ** BigInt(fraction - scale)), scale);
+}
+
+/** Whether two decimals differ by more than 1 % of the first. */
+export function differsByPercent(from: Decimal, to: Decimal): boolean {
+  const scale = Math.max(decimalDigits(from).fraction, decimalDigits(to).fraction);
+  const [base, difference] = [toUnits(from, scale), toUnits(to, scale) - toUnits(from, scale)];
+  return magnitude(difference) * 100n > magnitude(base);
+}
+
 /** `minuend - subtrahend`, exact, with the digits behind the point of the one that has more. */
 export function subtractDecimals(minuend: Decimal, subtrahend: Decimal): Decimal {
   const scale = Math.max(decimalDigits(minuend).fraction, decimalDigits(subtrahend).fraction);
@@ -123,14 +137,20 @@ function toUnits(decimal: Decimal, scale: number): bigint {
 }
 
 function fromUnits(units: bigint, scale: number): Decimal {
-  const digits = (units < 0n ? -units : units).toString().padStart(scale + 1, '0');
+  const digits = magnitude(units)
+    .toString()
+    .padStart(scale + 1, '0');
   const fraction = scale === 0 ? '' : `.${digits.slice(-scale)}`;
   return `${units < 0n ? '-' : ''}${digits.slice(0, digits.length - scale)}${fraction}`;
 }
 
+function magnitude(units: bigint): bigint {
+  return units < 0n ? -units : units;
+}
+
 function divideRounded(dividend: bigint, divisor: bigint): bigint {
   const negative = dividend < 0n !== divisor < 0n;
-  const [above, below] = [dividend < 0n ? -dividend : dividend, divisor < 0n ? -divisor : divisor];
+  const [above, below] = [magnitude(dividend), magnitude(divisor)];
   const quotient = (2n * above + below) / (2n * below);
   return negative ? -quotient : quotient;
 }

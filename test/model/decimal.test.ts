@@ -3,11 +3,13 @@ import { describe, expect, it } from 'vitest';
 import {
   compareDecimals,
   decimalDigits,
+  differsByPercent,
   fitsNumeric,
   isDecimal,
   isNegative,
   parseDecimal,
   percentBetween,
+  roundDecimal,
   subtractDecimals,
 } from '../../src/model/decimal.ts';
 
@@ -128,6 +130,20 @@ describe('decimal arithmetic', () => {
     expect(percentBetween('800', '801', 2)).toBe('0.13');
     expect(percentBetween('800', '799', 2)).toBe('-0.13');
     expect(percentBetween('0.00', '1', 2)).toBeUndefined();
+  });
+
+  it('rounds half away from zero, as numeric does, and keeps what is short enough', () => {
+    expect(
+      ['1.5', '1.500', '0.12345', '-0.12345', '9.99995', '0.00004', '-0.00004'].map((it) => roundDecimal(it, 4)),
+    ).toEqual(['1.5', '1.500', '0.1235', '-0.1235', '10.0000', '0.0000', '0.0000']);
+    expect(roundDecimal('99.5', 0)).toBe('100');
+  });
+
+  it('knows what differs by more than 1 %', () => {
+    expect(differsByPercent('100', '101')).toBe(false);
+    expect(differsByPercent('100', '98.99')).toBe(true);
+    expect(differsByPercent('-100', '-101.000001')).toBe(true);
+    expect([differsByPercent('0.00', '0'), differsByPercent('0.0001', '0')]).toEqual([false, true]);
   });
 
   it('compares by value', () => {

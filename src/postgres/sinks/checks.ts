@@ -1,6 +1,15 @@
-import { fitsNumeric, isDecimal, isNegative } from '../../model/decimal.ts';
+import {
+  compareDecimals,
+  differsByPercent,
+  fitsNumeric,
+  isDecimal,
+  isNegative,
+  parseDecimal,
+  roundDecimal,
+} from '../../model/decimal.ts';
 import { SinkError } from '../../model/errors.ts';
 import type { ErrorCode, PipelineError } from '../../model/errors.ts';
+import type { Decimal } from '../../model/records.ts';
 import type { ColumnShape } from '../tableShape.ts';
 
 /** Columns without a limit of their own hold what numeric(19,4) holds: a number beyond it is no price. */
@@ -33,9 +42,9 @@ export interface Problem {
   readonly message: string;
 }
 
-/** Why a column cannot hold a price; undefined when it can. */
+/** Why a column cannot hold a price; undefined when it can. It cannot when rounding would make another price of it. */
 export function checkPrice(value: unknown, column: ColumnShape): Problem | undefined {
-  return checkDecimal(value, column) ?? checkSign(value);
+  return checkDecimal(value, column) ?? checkSign(value) ?? checkRounding(value as Decimal, column);
 }
 
 /** As `checkPrice`, for a value that may be negative, such as a change. */
@@ -45,6 +54,35 @@ export function checkDecimal(value: unknown, column: ColumnShape): Problem | und
   // Nearly all prices have fewer characters than the column has digits before the point.
   if (value.length < precision - scale || fitsNumeric(value, { precision, scale })) return undefined;
   return { code: 'value_out_of_range', message: `expected what ${column.type} holds, got ${show(value)}` };
+}
+
+/** A decimal that passed the checks, with the digits that the column keeps of it. */
+export function asColumnHolds(value: Decimal, { type, scale }: ColumnShape): Decimal {
+  if (type === 'double precision') return asFloat(value);
+  return unsignedZero(scale === undefined ? value : roundDecimal(value, scale));
+}
+
+/** PostgreSQL and JavaScript write the same shortest digits of a float. */
+function asFloat(value: Decimal): Decimal {
+  const float = parseDecimal(String(Number(value))) ?? value;
+  return differs(value, float) ? float : unsignedZero(value);
+}
+
+/** No column keeps the sign of a zero. */
+function unsignedZero(value: Decimal): Decimal {
+  return value.startsWith('-') && !isNegative(value) ? value.slice(1) : value;
+}
+
+function differs(first: Decimal, second: Decimal): boolean {
+  return first !== second && compareDecimals(first, second) !== 0;
+}
+
+function checkRounding(value: Decimal, { type, scale }: ColumnShape): Problem | undefined {
+  if (scale === undefined) return undefined;
+  const rounded = roundDecimal(value, scale);
+  if (rounded === value || !differsByPercent(value, rounded)) return undefined;
+  const message = `${type} keeps ${scale} digits behind the point and would store ${show(value)} as ${show(rounded)}`;
+  return { code: 'value_out_of_range', message };
 }
 
 function checkSign(value: unknown): Problem | undefined {

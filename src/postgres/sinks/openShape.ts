@@ -21,7 +21,7 @@ export interface OpenShape {
 }
 
 /** Types whose rounding we know. */
-const knownType = /^(?:numeric|character varying|text|double precision|date|timestamp)/;
+const knownType = /^(?:numeric(?:\(\d+(?:,\d+)?\))?$|character varying|text$|double precision$|date$|timestamp)/;
 
 interface TableRow {
   readonly oid: string;

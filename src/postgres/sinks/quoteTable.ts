@@ -3,10 +3,10 @@ import { SinkError } from '../../model/errors.ts';
 import type { OkOutcome } from '../../model/outcome.ts';
 import type { Database } from '../connectDatabase.ts';
 import { plainArray, runStatement, textArray } from '../ledger/statement.ts';
-import { checkDecimal, checkPrice } from './checks.ts';
+import { asColumnHolds, checkDecimal, checkPrice } from './checks.ts';
 import { notStored } from './notStored.ts';
 import { parsePrices, selectHeld, upsertQuotes } from './quoteStatements.ts';
-import type { QuoteTableOptions } from './quoteStatements.ts';
+import type { Prices, QuoteTableOptions } from './quoteStatements.ts';
 import { rowsWriter } from './rowsWriter.ts';
 import type { RowsWritten, WrittenRow } from './rowsWriter.ts';
 import { agesMs } from './sinkTable.ts';
@@ -33,8 +33,15 @@ export function quoteTable<I, T>(database: Database, options: QuoteTableOptions<
         check: signed ? checkDecimal : checkPrice,
         shape: shape.column(column),
       }));
+      const asStored = (outcome: OkOutcome<I, T>): OkOutcome<I, T> => {
+        const { input, value } = outcome;
+        const prices = checks.map(({ of, shape }) => asColumnHolds(of(value), shape)) as unknown as Prices;
+        if (checks.every(({ of }, at) => of(value) === prices[at])) return outcome;
+        return { ...outcome, value: { ...value, ...options.valueOf(input, prices) } };
+      };
       return {
         storesAsGiven: shape.storesAsGiven,
+        asStored,
         check: ({ input, value }) => {
           for (const { column, of, check, shape } of checks) {
             const problem = check(of(value), shape);
@@ -44,9 +51,8 @@ export function quoteTable<I, T>(database: Database, options: QuoteTableOptions<
           }
           return undefined;
         },
-        asStored: (outcome) => outcome,
         write: async (queryable, units, entry) => {
-          const outcomes = units.map(({ outcome }) => outcome);
+          const outcomes = units.map(({ outcome }) => asStored(outcome));
           const [keys, ages] = [keyArrays(outcomes), plainArray(agesMs(outcomes))];
           const prices = columns.map(({ of }) => plainArray(outcomes.map(({ value }) => of(value))));
           const written = await write(queryable, [...keys, ...prices, ages], units.length, entry);
@@ -93,7 +99,8 @@ function lookAtQuotes<I, T>(database: Database, options: QuoteTableOptions<I, T>
       counts[effect ?? 'unchanged'] += 1;
       const value = valueOf(input, prices);
       // Nobody knows whose value it is that another writer has stored.
-      return effect === undefined ? { status: 'ok', input, value, receivedAtMs } : { ...outcome, value };
+      if (effect === undefined) return { status: 'ok', input, value, receivedAtMs };
+      return { ...outcome, value: { ...outcome.value, ...value } };
     });
     return { recorded, ...counts, results };
   };
