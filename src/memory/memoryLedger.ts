@@ -3,7 +3,7 @@ import { isUnfinished, type Batch, type WriteCounts } from '../model/batch.ts';
 import { callback, defineOptions } from '../model/defineOptions.ts';
 import { RequestError } from '../model/errors.ts';
 import type { Outcome } from '../model/outcome.ts';
-import type { Acceptance, Ledger } from '../model/ports.ts';
+import type { Acceptance, Ledger, LedgerStart } from '../model/ports.ts';
 
 export interface MemoryLedgerOptions {
   /** The clock of `acceptedAt`, in epoch milliseconds. Default: `Date.now`. */
@@ -54,6 +54,8 @@ export function memoryLedger<I, T>(options: MemoryLedgerOptions = {}): MemoryLed
   const { now } = resolveOptions(options);
   const requests = new Map<string, AcceptedRequest<I>>();
   const batches = new Map<string, Map<number, LedgerBatch<I, T>>>();
+  /** The tokens of open starts. */
+  const starts = new Map<string, Set<string>>();
 
   const read = (key: string, index: number): LedgerBatch<I, T> | undefined => batches.get(key)?.get(index);
 
@@ -73,6 +75,7 @@ export function memoryLedger<I, T>(options: MemoryLedgerOptions = {}): MemoryLed
   const store = (key: string, index: number, batch: LedgerBatch<I, T>): void => {
     const known = batches.get(key) ?? new Map<number, LedgerBatch<I, T>>();
     batches.set(key, known.set(index, batch));
+    for (const each of [{ key }, { key, batch: index }]) starts.delete(nameOf(each));
   };
 
   return {
@@ -101,7 +104,22 @@ export function memoryLedger<I, T>(options: MemoryLedgerOptions = {}): MemoryLed
       const outcomes = inputs.map((input) => ({ status: 'failed', stage: 'fetch', input, error }) as const);
       store(key, index, { outcomes, written: { inserted: 0, updated: 0, unchanged: 0, transactions: 1 } });
     },
+    async begin(start, below) {
+      await Promise.resolve();
+      const known = starts.get(nameOf(start)) ?? new Set();
+      const earlier = [...known].filter((token) => token !== start.token).length;
+      if (earlier < below) starts.set(nameOf(start), known.add(start.token));
+      return earlier;
+    },
+    async handBack(start) {
+      await Promise.resolve();
+      starts.get(nameOf(start))?.delete(start.token);
+    },
   };
+}
+
+function nameOf({ key, batch }: Omit<LedgerStart, 'token'>): string {
+  return batch === undefined ? key : `${key}#${batch}`;
 }
 
 function toPending<I, T>(outcome: Outcome<I, T>): Batch<I, T>['outcomes'][number] {

@@ -109,6 +109,7 @@ function startAtZero(metrics: WorkerMetrics, topics: readonly MeasuredTopic[], n
   for (const pipeline of names.pipelines) {
     metrics.open.set({ pipeline }, 0);
     metrics.accepted.inc({ pipeline }, 0);
+    metrics.quarantined.inc({ pipeline }, 0);
     for (const status of statuses) metrics.announced.inc({ pipeline, status }, 0);
     metrics.seconds.zero({ pipeline });
     metrics.parts.inc({ pipeline, result: 'ok' }, 0);
@@ -152,6 +153,9 @@ function recorder(metrics: WorkerMetrics, names: TopicNames): (event: WorkerEven
         return;
       case 'request-retried':
         metrics.retries.inc({ pipeline: names.pipelineOf(event.key), code: knownResult(event.error.code) });
+        return;
+      case 'request-quarantined':
+        metrics.quarantined.inc({ pipeline: names.pipelineOf(event.key) });
         return;
       case 'request-announced':
         metrics.announced.inc({ pipeline: names.pipelineOf(event.key), status: event.status });

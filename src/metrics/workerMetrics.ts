@@ -8,6 +8,7 @@ export interface WorkerMetrics {
   readonly announced: Counter;
   readonly seconds: Histogram;
   readonly retries: Counter;
+  readonly quarantined: Counter;
   readonly deadLetters: Counter;
   readonly parts: Counter;
   readonly partitions: Gauge;
@@ -41,6 +42,11 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
       'Times a request, or a part of one, was put off, by error code.',
       'pipeline',
       'code',
+    ),
+    quarantined: counter(
+      'fintrack_requests_quarantined_total',
+      'Times a request, or a part of one, was started alone, because processes had ended with it before.',
+      'pipeline',
     ),
     deadLetters: counter(
       'fintrack_dead_letters_total',

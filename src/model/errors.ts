@@ -4,6 +4,7 @@ export const errorCodes = [
   'request_malformed',
   'request_refused',
   'request_conflict',
+  'request_exhausted',
   'symbol_invalid',
   'symbol_too_long',
   'asset_type_unknown',

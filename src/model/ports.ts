@@ -187,6 +187,16 @@ export interface Acceptance<I> {
   readonly ageMs?: number | undefined;
 }
 
+/** One start of a request, or of a batch of a shared one. */
+export interface LedgerStart {
+  /** The ledger key of the request. */
+  readonly key: string;
+  /** The number of the batch that is started by itself. Missing: the request is. */
+  readonly batch?: number | undefined;
+  /** Tells it from all other starts, so that nobody counts or hands back another's. */
+  readonly token: string;
+}
+
 /** Remembers what became of which batch of which request, so that nothing is fetched twice after a crash. */
 export interface Ledger<I, T> {
   /** Accepts a request, or answers what was accepted under its key before; a key with another list is refused. */
@@ -210,6 +220,13 @@ export interface Ledger<I, T> {
     key: string,
     batch: { readonly index: number; readonly inputs: readonly I[]; readonly error: PipelineError },
   ): Promise<void>;
+  /**
+   * Answers how many earlier starts are open: neither handed back, nor followed by a batch that was stored (of the request;
+   * where `start` names one, that batch). Counts this start, too, as long as those are fewer than `below`; a token counts once.
+   */
+  begin(start: LedgerStart, below: number): Promise<number>;
+  /** The start is over in good order, and counts nothing. One that is not known is left alone. */
+  handBack(start: LedgerStart): Promise<void>;
 }
 
 /** What a write did. */

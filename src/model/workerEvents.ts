@@ -33,6 +33,15 @@ export type WorkerEvent =
       /** Whether its batches go to all workers. */
       readonly isShared: boolean;
     }
+  /** It, or a batch of it, is started with nothing beside it, because processes ended without handing it back before. */
+  | {
+      readonly type: 'request-quarantined';
+      readonly key: string;
+      /** The batch of a shared request that it concerns. Missing: the request itself. */
+      readonly batch?: number | undefined;
+      /** How many of its starts were lost so far, since a batch of it was stored. */
+      readonly lost: number;
+    }
   /** It could not go on for now, and is tried again after the delay. */
   | { readonly type: 'request-retried'; readonly key: string; readonly error: PipelineError; readonly delayMs: number }
   /** Its completion is out, and its record done. */

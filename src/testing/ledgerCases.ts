@@ -137,6 +137,56 @@ export function ledgerCases<I, T>(): SinkCase<I, T>[] {
       },
     },
     {
+      name: 'counts the starts that nobody has handed back, each by itself',
+      check: async ({ sink: { ledger } }) => {
+        const start = (token: string, batch?: number) => ({ key: 'starts', batch, token });
+        assert.equal(await ledger.begin(start('a'), 9), 0);
+        // The answer may have been lost: it is asked again.
+        assert.equal(await ledger.begin(start('a'), 9), 0);
+        assert.equal(await ledger.begin(start('b'), 9), 1);
+        assert.equal(await ledger.begin(start('a', 0), 9), 0);
+        assert.equal(await ledger.begin(start('a', 1), 9), 0);
+        assert.equal(await ledger.begin({ key: 'other', token: 'c' }, 9), 0);
+        // Only its own: whoever was taken for dead, and goes on, changes nothing for its successor.
+        await ledger.handBack(start('a'));
+        await ledger.handBack(start('a'));
+        await ledger.handBack(start('none'));
+        await ledger.handBack({ key: 'unknown', token: 'b' });
+        assert.equal(await ledger.begin(start('c'), 9), 1);
+        assert.equal(await ledger.begin(start('d', 0), 9), 1);
+      },
+    },
+    {
+      name: 'does not count a start that may not be, because too many before it are open',
+      check: async ({ sink: { ledger } }) => {
+        const begin = (token: string, below: number) => ledger.begin({ key: 'bounded', token }, below);
+        assert.deepEqual([await begin('a', 2), await begin('b', 2)], [0, 1]);
+        for (const token of ['c', 'd']) assert.equal(await begin(token, 2), 2);
+        assert.deepEqual([await begin('e', 3), await begin('f', 3)], [2, 3]);
+        await ledger.handBack({ key: 'bounded', token: 'd' });
+        assert.equal(await begin('g', 3), 3);
+        await ledger.handBack({ key: 'bounded', token: 'b' });
+        assert.equal(await begin('h', 3), 2);
+      },
+    },
+    {
+      name: 'forgets the starts before a batch that was stored',
+      check: async (opened) => {
+        const { ledger } = opened.sink;
+        const begin = (token: string, batch?: number) => ledger.begin({ key: 'stored', batch, token }, 9);
+        for (const batch of [undefined, 0, 1]) await begin('a', batch);
+        await write(opened, { index: 0, request: 'stored', outcomes: [ok(opened, firstOf(opened))] });
+        assert.deepEqual([await begin('b'), await begin('b', 0), await begin('b', 1)], [0, 0, 1]);
+        assert.deepEqual([await begin('c'), await begin('c', 0), await begin('c', 1)], [1, 1, 2]);
+        const error = new PipelineError('timeout', 'no progress');
+        await ledger.storeFailed('stored', { index: 1, inputs: [firstOf(opened)], error });
+        assert.deepEqual([await begin('d'), await begin('d', 0), await begin('d', 1)], [0, 2, 0]);
+        // A hand-back that comes late finds nothing.
+        await ledger.handBack({ key: 'stored', token: 'a' });
+        assert.equal(await begin('e'), 1);
+      },
+    },
+    {
       name: 'rejects what is aborted, and stores nothing of it',
       check: async (opened) => {
         const reason = new PipelineError('canceled', 'over');

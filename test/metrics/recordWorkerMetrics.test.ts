@@ -113,6 +113,17 @@ describe('recordWorkerMetrics', () => {
     ]);
   });
 
+  // Issue 10, item 10.
+  it('counts what is started in quarantine, requests and parts', async () => {
+    const { record, samples } = open();
+    record({ type: 'request-quarantined', key: keyOf(1), lost: 2 });
+    record({ type: 'request-quarantined', key: keyOf(1), batch: 4, lost: 3 });
+    expect(await samples('fintrack_requests_quarantined_total')).toEqual([
+      'fintrack_requests_quarantined_total{pipeline="market-data"} 2',
+      'fintrack_requests_quarantined_total{pipeline="market-index-data"} 0',
+    ]);
+  });
+
   it('counts partitions, and takes what was open in one that is lost along', async () => {
     const { record, samples } = open();
     record(owned(market.topic), owned(market.topic, 1), owned(market.topic));

@@ -19,6 +19,8 @@ const ledgerOf = (stored: Ledger<string, number>['stored']): Ledger<string, numb
   storedNumbers: () => Promise.resolve([]),
   batches: () => (async function* () {})(),
   storeFailed: () => Promise.reject(new Error('not to be failed')),
+  begin: () => Promise.reject(new Error('not to be begun')),
+  handBack: () => Promise.reject(new Error('not to be handed back')),
   stored,
 });
 

@@ -9,6 +9,11 @@ Options:
   --port PORT         Where /metrics, /healthz and /readyz are served; 0 takes any free port. Default: 9464.
   --host HOST         The address it listens at, such as 0.0.0.0 in a container. Default: 127.0.0.1.
   --drain-ms MS       How long requests in flight may take once the worker is told to stop. Default: 10000.
+  --quarantine-after N
+                      After how many starts that its process did not survive a request is started with nothing
+                      else beside it. Default: 2.
+  --quarantine-starts N
+                      After how many such starts alone it is answered as failed: request_exhausted. Default: 3.
   --no-create-topics  Topics that are missing are an error, and not created.
   --provider LIST     Providers for all pipelines, with commas between them: each is asked for what those before it
                       cannot serve. Default: the variables below.

@@ -11,6 +11,8 @@ export interface AnswerRequestsOptions {
   readonly pipelines: readonly OpenPipeline[];
   readonly progress: Observable<RunEvent>;
   readonly standsStill: () => boolean;
+  readonly quarantineAfter: number;
+  readonly quarantineStarts: number;
   readonly log: WorkerLog;
   readonly events: WorkerObserver;
   /** Ends the work: what was taken is answered, and nothing else is taken. */
@@ -20,9 +22,11 @@ export interface AnswerRequestsOptions {
 /** Reads requests and answers them, until it is told to stop. Rejects when the group cannot be joined, or is lost for good. */
 export async function answerRequests(options: AnswerRequestsOptions): Promise<void> {
   const { source, sink, groupId, pipelines, progress, standsStill, log, events, stop } = options;
+  const { quarantineAfter, quarantineStarts } = options;
   const topics = pipelines.map(({ topic }) => topic);
   const answers = Object.assign({}, ...pipelines.map((pipeline) => pipeline.answers)) as OpenPipeline['answers'];
-  const requests = fromRequests({ source, sink, groupId, topics, progress, standsStill, stop, events });
+  const given = { source, sink, groupId, topics, progress, standsStill, stop, events };
+  const requests = fromRequests({ ...given, quarantineAfter, quarantineStarts });
   const answered = requests.pipe(
     // A topic's deliveries are those of its pipeline.
     map((delivery) => withResult(delivery as AnswerableDelivery, log)),

@@ -94,7 +94,9 @@ async function workAsMember(worker: Worker): Promise<void> {
   drain.handBack.addEventListener('abort', leave, { once: true });
   try {
     const standsStill = (): boolean => isStandingStill(parts);
-    await answerRequests({ source, sink, groupId, pipelines, progress, standsStill, log, events, stop });
+    const { quarantineAfter, quarantineStarts } = options;
+    const quarantine = { quarantineAfter, quarantineStarts };
+    await answerRequests({ source, sink, groupId, pipelines, progress, standsStill, log, events, stop, ...quarantine });
   } finally {
     drain.handBack.removeEventListener('abort', leave);
     await source.stop();

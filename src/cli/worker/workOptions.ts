@@ -7,7 +7,16 @@ import { readPipelines, type ReadPipeline } from './pipelines.ts';
 import { chooseServed } from './providerChoice.ts';
 
 /** The options of `work`. */
-export const workOptions = ['port', 'host', 'drain-ms', 'no-create-topics', 'database', 'provider'];
+export const workOptions = [
+  'port',
+  'host',
+  'drain-ms',
+  'quarantine-after',
+  'quarantine-starts',
+  'no-create-topics',
+  'database',
+  'provider',
+];
 export const workFlags = ['no-create-topics'];
 
 export interface WorkOptions {
@@ -21,6 +30,10 @@ export interface WorkOptions {
   readonly port: number;
   /** How long what is in flight may take once the worker is told to stop. */
   readonly drainMs: number;
+  /** After how many starts that no process survived a request is started alone. */
+  readonly quarantineAfter: number;
+  /** After how many such starts alone it is answered as failed. */
+  readonly quarantineStarts: number;
   readonly createTopics: boolean;
 }
 
@@ -41,6 +54,16 @@ export function readWorkOptions({ options, environment }: Pick<Invocation, 'opti
     host: readHost(options['host']),
     port: readNumber('--port', options['port'], { byDefault: 9464, max: 65_535 }),
     drainMs: readNumber('--drain-ms', options['drain-ms'], { byDefault: 10_000, max: 3_600_000 }),
+    quarantineAfter: readNumber('--quarantine-after', options['quarantine-after'], {
+      byDefault: 2,
+      min: 1,
+      max: 1_000,
+    }),
+    quarantineStarts: readNumber('--quarantine-starts', options['quarantine-starts'], {
+      byDefault: 3,
+      min: 1,
+      max: 1_000,
+    }),
     createTopics: options['no-create-topics'] === undefined,
   };
 }
@@ -53,10 +76,10 @@ function readHost(host = '127.0.0.1'): string {
 function readNumber(
   option: string,
   text: string | undefined,
-  { byDefault, max }: { readonly byDefault: number; readonly max: number },
+  { byDefault, min = 0, max }: { readonly byDefault: number; readonly min?: number; readonly max: number },
 ): number {
   if (text === undefined) return byDefault;
   const number = /^\d{1,7}$/.test(text) ? Number(text) : Number.NaN;
-  if (number <= max) return number;
-  throw new OptionsError(`work: ${option}: expected a whole number from 0 to ${max}, got ${shown(text)}`);
+  if (number >= min && number <= max) return number;
+  throw new OptionsError(`work: ${option}: expected a whole number from ${min} to ${max}, got ${shown(text)}`);
 }

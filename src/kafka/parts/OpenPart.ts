@@ -11,6 +11,7 @@ import { sendFitting } from '../records/sendFitting.ts';
 import { Attempt, type Answer } from '../requests/partition/Attempt.ts';
 import { Backoff, mayPass } from '../requests/partition/retry.ts';
 import type { PartitionContext } from '../requests/partitionHandler.ts';
+import { startWork } from '../requests/quarantine/startWork.ts';
 import type { AnyRequestTopic } from '../requests/requestTopic.ts';
 import { nameOf, type Work } from './workRecord.ts';
 
@@ -70,7 +71,7 @@ export class OpenPart {
     const { ledger } = this.#context;
     const { key, batch: index, inputs } = work;
     while (!(await this.#persist(key, () => this.#isStored(work)))) {
-      const error = await this.#handOut(work);
+      const error = await this.#try(work);
       if (error === undefined) return;
       if (mayPass(error) || isOutage(error)) {
         await this.#waitAfter(key, error);
@@ -88,12 +89,29 @@ export class OpenPart {
     return (await this.#context.ledger.storedNumbers(key, [batch])).length > 0;
   }
 
+  /** Starts the part as soon as it may be, and hands it out once; answers what came in the way of its row in the ledger. */
+  async #try(work: Work<unknown>): Promise<PipelineError | undefined> {
+    const { ledger, quarantine, leaving, emit } = this.#context;
+    const { key, batch } = work;
+    const persist = (task: () => Promise<number>): Promise<number> => this.#persist(key, task);
+    const started = await startWork({ key, batch, ledger, quarantine, signal: leaving, persist, emit });
+    if (PipelineError.isInstance(started)) return started;
+    let isDone = false;
+    try {
+      const error = await this.#handOut(work, started.recall);
+      isDone = error === undefined;
+      return error;
+    } finally {
+      await started.end(isDone);
+    }
+  }
+
   /** Hands the part out once; answers what came in the way of its row in the ledger. */
-  async #handOut(work: Work<unknown>): Promise<PipelineError | undefined> {
+  async #handOut(work: Work<unknown>, recall: AbortSignal): Promise<PipelineError | undefined> {
     const { topic, now, leaving, deliver } = this.#context;
     const { key, batch, inputs } = work;
     leaving.throwIfAborted();
-    const attempt = new Attempt({
+    const delivery = {
       id: key,
       request: topic.requestOf(inputs),
       inputs,
@@ -101,7 +119,8 @@ export class OpenPart {
       lane: topic.lane,
       acceptedAt: new Date(now()),
       share: { role: 'part', firstBatch: batch },
-    });
+    } as const;
+    const attempt = new Attempt(delivery, recall);
     this.#attempt = attempt;
     deliver(attempt.delivery);
     const answer = await this.#answerTo(attempt, work);

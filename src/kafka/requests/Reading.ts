@@ -5,6 +5,7 @@ import { AssignedPartitions } from './AssignedPartitions.ts';
 import type { FromRequestsSettings } from './fromRequestsOptions.ts';
 import type { AnyDelivery, PartitionContext, PartitionHandler } from './partitionHandler.ts';
 import { ProgressWatch } from './ProgressWatch.ts';
+import { Quarantine } from './quarantine/Quarantine.ts';
 import { RequestPartition } from './partition/RequestPartition.ts';
 import type { AnyRequestTopic } from './requestTopic.ts';
 import type { WorkerEvent } from '../../model/workerEvents.ts';
@@ -21,6 +22,7 @@ export class Reading {
   readonly #settings: FromRequestsSettings;
   readonly #observer: ReadingObserver;
   readonly #watch: ProgressWatch;
+  readonly #quarantine: Quarantine;
   readonly #partitions = new AssignedPartitions((epoch, place) => this.#open(epoch, place));
   readonly #requestTopics: ReadonlyMap<string, AnyRequestTopic>;
   readonly #workTopics: ReadonlyMap<string, AnyRequestTopic>;
@@ -36,6 +38,7 @@ export class Reading {
     this.#settings = settings;
     this.#observer = observer;
     this.#watch = new ProgressWatch({ deadlineMs, progress, standsStill, now });
+    this.#quarantine = new Quarantine({ after: settings.quarantineAfter, starts: settings.quarantineStarts });
     this.#requestTopics = new Map(topics.map((topic) => [topic.topic, topic]));
     this.#workTopics = new Map(
       topics.flatMap((topic) => (topic.workTopic === undefined ? [] : [[topic.workTopic, topic]])),
@@ -109,6 +112,7 @@ export class Reading {
     return {
       ...{ place, epoch, source, sink, groupId, maxOpen, maxMessageBytes, now },
       watch: this.#watch,
+      quarantine: this.#quarantine,
       deliver: (delivery) => this.#observer.deliver(delivery),
       emit: this.#emit,
     };

@@ -28,6 +28,13 @@ export interface FromRequestsOptions<Topic extends AnyRequestTopic = AnyRequestT
   standsStill?: (() => boolean) | undefined;
   /** A request of more batches is shared among all workers, where its topic has a ledger and a work topic. Default: 20. */
   splitAbove?: number | undefined;
+  /**
+   * After how many starts of a request after which the process ended without handing it back it is started alone, with nothing
+   * else in this process. Only a ledger can count them. Default: 2.
+   */
+  quarantineAfter?: number | undefined;
+  /** After how many such starts alone it is answered as failed, `request_exhausted`. Default: 3. */
+  quarantineStarts?: number | undefined;
   /** Most bytes of a message: what is larger is no request. Default: 1,048,576. */
   maxMessageBytes?: number | undefined;
   /** Ends the work: no request is taken any more, and the result completes once those handed out are answered. Default: none. */
@@ -53,6 +60,8 @@ export const resolveFromRequests = defineOptions<FromRequestsOptions>('fromReque
   progress: port<Observable<RunEvent>>('an observable', 'subscribe').optional(),
   standsStill: callback<() => boolean>().default(() => () => false),
   splitAbove: z.int().min(1).default(20),
+  quarantineAfter: z.int().min(1).max(1_000).default(2),
+  quarantineStarts: z.int().min(1).max(1_000).default(3),
   maxMessageBytes: z.int().min(1).default(1_048_576),
   stop: z.instanceof(AbortSignal, { error: 'expected an AbortSignal' }).optional(),
   events: port<WorkerObserver>('an observer', 'next').optional(),

@@ -2,6 +2,7 @@ import type { Delivery } from '../../model/delivery.ts';
 import type { RecordSink, RecordSource, SourceRecord, TopicPartition } from '../../model/recordPorts.ts';
 import type { Request } from '../../model/requests/request.ts';
 import type { ProgressWatch } from './ProgressWatch.ts';
+import type { Quarantine } from './quarantine/Quarantine.ts';
 import type { WorkerEvent } from '../../model/workerEvents.ts';
 
 /** Takes the records of one partition, from its assignment to its loss. */
@@ -34,6 +35,8 @@ export interface PartitionContext {
   readonly maxMessageBytes: number;
   /** Notices deliveries that make no progress. */
   readonly watch: ProgressWatch;
+  /** Says who may be at work in this process. */
+  readonly quarantine: Quarantine;
   /** The clock, in epoch milliseconds. */
   readonly now: () => number;
   /** Hands a delivery out to the pipelines. */

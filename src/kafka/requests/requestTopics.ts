@@ -37,7 +37,15 @@ export interface RequestTopicOptions<I> {
 const topicName = z.string().regex(/^[\w.-]{1,249}$/, { error: 'expected a topic name' });
 
 const resolveOptions = defineOptions<RequestTopicOptions<unknown>>('request topic')({
-  ledger: port<Ledger<unknown, unknown>>('a ledger', 'accept', 'stored', 'batches', 'storedNumbers').optional(),
+  ledger: port<Ledger<unknown, unknown>>(
+    'a ledger',
+    'accept',
+    'stored',
+    'batches',
+    'storedNumbers',
+    'begin',
+    'handBack',
+  ).optional(),
   topic: topicName.optional(),
   completionTopic: topicName.optional(),
   deadLetterTopic: topicName.optional(),

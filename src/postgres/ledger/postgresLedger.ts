@@ -13,6 +13,7 @@ import { plainCodec } from './outcomeCodec.ts';
 import type { LedgerCodec } from './outcomeCodec.ts';
 import { databaseSchema } from '../databaseSchema.ts';
 import { removeSome, retentionDaysSchema } from './removeExpired.ts';
+import { startRows } from './startRows.ts';
 import { runForRow, statementOf } from './statement.ts';
 
 export interface PostgresLedgerOptions<I, T> {
@@ -70,6 +71,7 @@ export function postgresLedger<I, T>(options: PostgresLedgerOptions<I, T>): Ledg
   const { database, retentionDays, now } = resolveOptions(options);
   const codec = options.codec ?? plainCodec<I, T>();
   const rows = batchRows(database.ownSchema, codec);
+  const starts = startRows(database.ownSchema);
   const accept = acceptance(database.ownSchema);
   let removedAt = Number.NEGATIVE_INFINITY;
 
@@ -99,6 +101,8 @@ export function postgresLedger<I, T>(options: PostgresLedgerOptions<I, T>): Ledg
       const outcomes = inputs.map((input) => ({ status: 'failed', stage: 'fetch', input, error }) as const);
       await withRetry(database, () => rows.insert(database.pool, { request: key, index }, outcomes));
     },
+    begin: (start, below) => withRetry(database, () => starts.begin(database.pool, start, below)),
+    handBack: (start) => withRetry(database, () => starts.handBack(database.pool, start)),
   };
 }
 

@@ -74,6 +74,7 @@ export async function removeSome(database: Database, retentionDays: number): Pro
 function removal(ownSchema: string): ReturnType<typeof statementOf> {
   const table = (name: string): SQLQuery => sql.ident(ownSchema, name);
   const [requests, batches, months] = [table('requests'), table('batches'), table('fetched_months')];
+  const starts = table('starts');
   const [slots, limits, days] = [table('quota_slots'), table('quota_limits'), table('quota_days')];
   const refusedKeys = table('refused_keys');
   return statementOf(sql`
@@ -87,6 +88,8 @@ function removal(ownSchema: string): ReturnType<typeof statementOf> {
     ), removed_batches as (
       delete from ${batches} where request in (select key from removed) or (
         stored_at < now() - $1::float8 * interval '1 day' and not exists (select from ${requests} where key = request))
+    ), removed_starts as (
+      delete from ${starts} where started_at < now() - $1::float8 * interval '1 day'
     ), removed_months as (
       delete from ${months} where not present and fetched_at < now() - $3::float8 * interval '1 day'
     ), removed_limits as (

@@ -1,6 +1,7 @@
 import { createLedger } from './0001-ledger.ts';
 import { createQuota } from './0002-quota.ts';
 import { createRefusedKeys } from './0003-refused-keys.ts';
+import { createStarts } from './0004-starts.ts';
 import type { Migration } from './migration.ts';
 
 /** All of them, by number. */
@@ -8,4 +9,5 @@ export const migrations: readonly Migration[] = [
   { number: 1, name: 'ledger', create: createLedger },
   { number: 2, name: 'quota', create: createQuota },
   { number: 3, name: 'refused-keys', create: createRefusedKeys },
+  { number: 4, name: 'starts', create: createStarts },
 ];

@@ -14,6 +14,9 @@ export function patientLedger<I, T>(
     stored: (key, index) => patience.run(() => ledger.stored(key, index), call),
     storedNumbers: (key, numbers) => patience.run(() => ledger.storedNumbers(key, numbers), call),
     storeFailed: (key, batch) => patience.run(() => ledger.storeFailed(key, batch), call),
+    begin: (start, below) => patience.run(() => ledger.begin(start, below), call),
+    // Whoever hands back is leaving, mostly because of the signal or of the database: it is tried once, and waited for by nobody.
+    handBack: (start) => ledger.handBack(start),
     batches: (key, numbers) =>
       resuming(
         () => ledger.batches(key, numbers),

@@ -13,6 +13,9 @@ describe('the options of work', () => {
     const { kafka, server, ...options } = read({});
 
     expect(options).toMatchObject({ host: '127.0.0.1', port: 9464, drainMs: 10_000, createTopics: true });
+    expect(options).toMatchObject({ quarantineAfter: 2, quarantineStarts: 3 });
+    const numbers = { 'quarantine-after': '1', 'quarantine-starts': '1000' };
+    expect(read(numbers)).toMatchObject({ quarantineAfter: 1, quarantineStarts: 1_000 });
     expect(kafka).toMatchObject({ groupId: 'etl-job-consumer-group', connection: { brokers: ['kafka:9092'] } });
     expect(server).toMatchObject({ kind: 'server', source: 'DATABASE_URL' });
     expect(providersOf({})).toEqual([
@@ -52,6 +55,12 @@ describe('the options of work', () => {
     [{ port: '65536' }, {}, "work: --port: expected a whole number from 0 to 65535, got '65536'"],
     [{ port: 'x' }, {}, "work: --port: expected a whole number from 0 to 65535, got 'x'"],
     [{ 'drain-ms': '1.5' }, {}, "work: --drain-ms: expected a whole number from 0 to 3600000, got '1.5'"],
+    [{ 'quarantine-after': '0' }, {}, "work: --quarantine-after: expected a whole number from 1 to 1000, got '0'"],
+    [
+      { 'quarantine-starts': '1001' },
+      {},
+      "work: --quarantine-starts: expected a whole number from 1 to 1000, got '1001'",
+    ],
     [{ host: 'a b' }, {}, 'work: --host: expected an address or a name of this machine, got that is not shown'],
     [{ provider: 'none' }, {}, 'work: every pipeline has the provider none: there is nothing to do'],
     [

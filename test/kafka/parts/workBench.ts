@@ -1,5 +1,6 @@
 import { Subject } from 'rxjs';
 import type { PartitionHandler } from '../../../src/kafka/requests/partitionHandler.ts';
+import { Quarantine } from '../../../src/kafka/requests/quarantine/Quarantine.ts';
 import { ProgressWatch } from '../../../src/kafka/requests/ProgressWatch.ts';
 import { marketDataTopic } from '../../../src/kafka/requests/requestTopics.ts';
 import type { WorkerEvent } from '../../../src/model/workerEvents.ts';
@@ -83,6 +84,7 @@ export class WorkBench {
             source: this.#source,
             sink: sink?.(this.broker.sink()) ?? this.broker.sink(),
             watch: this.#watch,
+            quarantine: new Quarantine({ after: 2, starts: 3 }),
             now: () => Date.now(),
             deliver: (delivery) => this.deliveries.push(delivery as Delivery<MarketDataRequest, Asset>),
             emit: (event) => this.events.push(event),

@@ -96,6 +96,11 @@ export class WorkerLog implements WorkerObserver {
       }
       case 'request-retried':
         return `request ${event.key}: again in ${duration(event.delayMs)}: ${sentence(event.error)}`;
+      case 'request-quarantined': {
+        const { key, batch, lost } = event;
+        const what = batch === undefined ? '' : `batch ${batch + 1} `;
+        return `request ${key}: ${what}in quarantine, nothing beside it: ${plural(lost, 'process')} ended with it before`;
+      }
       case 'request-announced': {
         const { key, status, durationMs } = event;
         return `request ${key}: ${status}${this.#results.get(key) ?? ''} in ${duration(durationMs)}`;
@@ -114,5 +119,5 @@ export class WorkerLog implements WorkerObserver {
 
 function plural(count: number, word: string): string {
   if (count === 1) return `1 ${word}`;
-  return `${count} ${word}${word.endsWith('h') ? 'es' : 's'}`;
+  return `${count} ${word}${/[hs]$/.test(word) ? 'es' : 's'}`;
 }

@@ -16,17 +16,22 @@ export class Attempt {
   #fail: ((error: Error) => void) | undefined;
   #stuck: PipelineError | undefined;
 
-  constructor(delivery: Omit<AnyDelivery, 'signal' | 'ack' | 'nack'>) {
+  /** `recall`: aborted when the pipeline is to give the request back. */
+  constructor(delivery: Omit<AnyDelivery, 'signal' | 'ack' | 'nack'>, recall: AbortSignal) {
+    const { signal } = this.#controller;
     this.answer = new Promise((resolve, reject) => {
       this.#settle = resolve;
       this.#fail = reject;
     });
     this.delivery = {
       ...delivery,
-      signal: this.#controller.signal,
+      signal,
       ack: (completion) => this.#ack(completion),
       nack: (error) => this.#nack(error),
     };
+    const giveBack = (): void => this.#controller.abort(recall.reason);
+    if (recall.aborted) giveBack();
+    else recall.addEventListener('abort', giveBack, { once: true, signal });
   }
 
   /** Why it was told to end, when it made no progress. */

@@ -13,6 +13,7 @@ import { ledgerKeyOf } from '../../records/ledgerKeyOf.ts';
 import { acceptRequest, type AcceptedRequest } from './acceptRequest.ts';
 import { Attempt, type Answer } from './Attempt.ts';
 import type { PartitionContext } from '../partitionHandler.ts';
+import { startWork, type StartedWork } from '../quarantine/startWork.ts';
 import { Backoff, mayPass } from './retry.ts';
 import type { AnyRequestTopic } from '../requestTopic.ts';
 
@@ -30,6 +31,12 @@ export interface OpenRequestContext extends PartitionContext {
   readonly announce: (offset: bigint, recordsOf: () => readonly SinkRecord[]) => Promise<void>;
   /** Runs a task once those given before have ended. */
   readonly inTurn: <Result>(task: () => Promise<Result>) => Promise<Result>;
+}
+
+/** A request that was started, and that the ledger knows. */
+interface Begun {
+  readonly work: StartedWork;
+  readonly accepted: AcceptedRequest;
 }
 
 /** A record of a request topic, from its arrival until what became of it is announced. */
@@ -79,43 +86,81 @@ export class OpenRequest {
   }
 
   async #answer(request: Request<unknown>): Promise<void> {
-    let accepted = await this.#context.inTurn(() => this.#accept(request));
+    let begun = await this.#context.inTurn(() => this.#begin(request));
     for (;;) {
-      if (PipelineError.isInstance(accepted)) return this.#reject(accepted, request);
-      const attempt = this.#handOut(request, accepted);
-      const answer = await this.#answerTo(attempt);
-      if (answer.type === 'completed') return this.#complete(answer, attempt.stuck);
-      const final = finalError(answer.error, attempt.stuck);
-      if (final !== undefined) return this.#reject(final, request);
-      await this.#waitAfter(answer.error);
-      accepted = await this.#accept(request);
+      if (PipelineError.isInstance(begun)) return this.#reject(begun, request);
+      const error = await this.#try(request, begun);
+      if (error === undefined) return;
+      await this.#waitAfter(error);
+      begun = await this.#begin(request);
     }
   }
 
-  /** Goes on until the ledger has taken the request, or refused it. */
-  async #accept(request: Request<unknown>): Promise<AcceptedRequest | PipelineError> {
+  /** Goes on until it may be started and the ledger has taken it; answers why, when it is not to be. */
+  async #begin(request: Request<unknown>): Promise<Begun | PipelineError> {
+    const { topic, quarantine, leaving, emit } = this.#context;
+    let work: StartedWork | undefined;
+    try {
+      const persist = <Result>(task: () => Promise<Result>): Promise<Result> => this.#persist(task);
+      const start = { key: this.#key, ledger: topic.ledger, quarantine, signal: leaving, persist, emit };
+      const started = await startWork(start);
+      if (PipelineError.isInstance(started)) return started;
+      work = started;
+      return { work, accepted: await persist(() => acceptRequest(this.#key, request, this.#context)) };
+    } catch (cause) {
+      await work?.end(false);
+      leaving.throwIfAborted();
+      return PipelineError.from(cause);
+    }
+  }
+
+  /** Asks the ledger until it answers, or refuses. */
+  async #persist<Result>(task: () => Promise<Result>): Promise<Result> {
+    const { leaving } = this.#context;
     for (;;) {
-      this.#context.leaving.throwIfAborted();
+      leaving.throwIfAborted();
       try {
         // The ledger may wait for its database, for however long that takes.
-        return await orAborted(acceptRequest(this.#key, request, this.#context), this.#context.leaving);
+        return await orAborted(task(), leaving);
       } catch (cause) {
-        this.#context.leaving.throwIfAborted();
+        leaving.throwIfAborted();
         const error = PipelineError.from(cause);
-        if (!mayPass(error)) return error;
+        if (!mayPass(error)) throw error;
         await this.#waitAfter(error);
       }
     }
   }
 
-  #handOut(request: Request<unknown>, accepted: AcceptedRequest): Attempt {
+  /** Hands it out once, and announces what comes of it; answers why it is to be tried again, when it is. */
+  async #try(request: Request<unknown>, { work, accepted }: Begun): Promise<PipelineError | undefined> {
+    let isDone = false;
+    try {
+      const attempt = this.#handOut(request, accepted, work.recall);
+      const answer = await this.#answerTo(attempt);
+      if (answer.type === 'completed') await this.#complete(answer, attempt.stuck);
+      else {
+        const final = finalError(answer.error, attempt.stuck);
+        if (final === undefined) return answer.error;
+        await this.#reject(final, request);
+      }
+      isDone = true;
+      return undefined;
+    } finally {
+      await work.end(isDone);
+    }
+  }
+
+  #handOut(request: Request<unknown>, accepted: AcceptedRequest, recall: AbortSignal): Attempt {
     const { topic, leaving, deliver } = this.#context;
     if (this.#lost !== undefined) throw this.#lost;
     leaving.throwIfAborted();
     if (this.#attempt === undefined) this.#tellAccepted(accepted);
     const { inputs, batchSize, acceptedAt, isShared } = accepted;
     const share = isShared ? { share: { role: 'owner' } as const } : {};
-    const attempt = new Attempt({ id: this.#key, request, inputs, batchSize, lane: topic.lane, acceptedAt, ...share });
+    const attempt = new Attempt(
+      { id: this.#key, request, inputs, batchSize, lane: topic.lane, acceptedAt, ...share },
+      recall,
+    );
     this.#attempt = attempt;
     deliver(attempt.delivery);
     return attempt;
@@ -148,7 +193,7 @@ export class OpenRequest {
 
   async #complete({ completion, announced }: Answer & { type: 'completed' }, stuck?: PipelineError): Promise<void> {
     try {
-      await this.#announce(completion, stuck);
+      await this.#announce(completion, stuck ?? exhaustionIn(completion));
       announced();
     } catch (error) {
       announced(error);
@@ -159,7 +204,8 @@ export class OpenRequest {
   /** Puts the record to the dead letters, and tells the client. */
   async #reject(error: PipelineError, request?: Request<unknown>): Promise<void> {
     const shown = fitToShow(error);
-    const stage = this.#attempt === undefined ? 'validate' : 'fetch';
+    const isRefused = this.#attempt === undefined && error.code !== 'request_exhausted';
+    const stage = isRefused ? 'validate' : 'fetch';
     const completion =
       request === undefined
         ? rejectedRequest(this.#context.topic.pipeline, shown, this.#key)
@@ -213,6 +259,12 @@ export class OpenRequest {
     const { topic, partition, offset } = this.#record;
     return { topic, partition, offset };
   }
+}
+
+/** Why a request that was shared belongs to the dead letters: no process survived one of its batches. */
+function exhaustionIn({ failed }: CompletionEvent): PipelineError | undefined {
+  const entry = failed.find(({ reason }) => reason === 'request_exhausted');
+  return entry && new PipelineError('request_exhausted', entry.message);
 }
 
 /** Why a request that came back is not tried again; undefined when it is. */

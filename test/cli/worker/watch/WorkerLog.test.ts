@@ -48,6 +48,14 @@ describe('a line of the worker', () => {
       },
     ],
     [`request ${key}: again in 500 ms: no connection`, { type: 'request-retried', key, error: away, delayMs: 500 }],
+    [
+      `request ${key}: in quarantine, nothing beside it: 2 processes ended with it before`,
+      { type: 'request-quarantined', key, lost: 2 },
+    ],
+    [
+      `request ${key}: batch 5 in quarantine, nothing beside it: 1 process ended with it before`,
+      { type: 'request-quarantined', key, batch: 4, lost: 1 },
+    ],
     [`request ${key}: partial in 1.2 s`, { type: 'request-announced', key, status: 'partial', durationMs: 1_200 }],
     [
       `request ${key}: dead letter: request_malformed: expected JSON, got "a  [31m b"`,
