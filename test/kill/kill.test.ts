@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { seeded } from '../support/seeded.ts';
 import { compileWorkers } from '../support/workers/compileWorkers.ts';
 import { crashPoints } from '../support/workers/crashPoints.ts';
-import { figuresOf, findProblems } from '../support/workers/findProblems.ts';
+import { figuresOf, findProblems, lostStarts } from '../support/workers/findProblems.ts';
 import { lanes, malformedFor, requestFor } from '../support/workers/requests.ts';
 import { requireBench } from '../support/workers/requireBench.ts';
 import { settle } from '../support/workers/settle.ts';
@@ -44,7 +44,7 @@ describe.skipIf(bench === undefined)('workers', () => {
   it(`lose nothing and answer nothing twice, whenever they are killed (KILLS=${kills} KILL_SEED=${seed})`, async () => {
     await new KillRun(bench!, { kills, random: seeded(seed) }).run();
 
-    console.log(figuresOf(bench!));
+    console.log(`${figuresOf(bench!)}; ${await lostStarts(bench!)}`);
     expect(await findProblems(bench!)).toEqual([]);
     expect([...bench!.kills.keys()]).toEqual(expect.arrayContaining([...crashPoints]));
   });

@@ -32,6 +32,8 @@ function flakySink() {
       stored: (key, index) => ask(() => ledger.stored(key, index)),
       storedNumbers: (key, numbers) => ask(() => ledger.storedNumbers(key, numbers)),
       storeFailed: (key, batch) => ask(() => ledger.storeFailed(key, batch)),
+      begin: (start, below) => ask(() => ledger.begin(start, below)),
+      handBack: (start) => ask(() => ledger.handBack(start)),
     },
   };
   return { sink, state };
@@ -81,6 +83,25 @@ describe('a patient sink', () => {
     expect([accepted.inputs, stored, numbers]).toEqual([['A'], undefined, []]);
     expect(await patient.ledger.storedNumbers('failed')).toEqual([1]);
     expect(patient.isWaiting()).toBe(false);
+  });
+
+  // Issue 10, item 10: a worker that ends has no time for a database that is away, and its signal has fired.
+  it('waits to begin, but tries once to hand back, also when its time is over', async () => {
+    vi.useFakeTimers();
+    const { sink, state } = flakySink();
+    const ending = new AbortController();
+    const { ledger } = patientSink({ sink, signal: ending.signal, random: () => 0 });
+    const start = { key: 'r', token: 'a' };
+    state.error = away();
+    const begun = ledger.begin(start, 2);
+    await vi.advanceTimersByTimeAsync(minuteMs);
+    await expect(ledger.handBack(start)).rejects.toMatchObject({ code: 'database_unavailable' });
+    state.error = undefined;
+    await vi.advanceTimersByTimeAsync(minuteMs);
+    expect(await begun).toBe(0);
+    ending.abort();
+    await ledger.handBack(start);
+    expect(await sink.ledger.begin({ key: 'r', token: 'b' }, 2)).toBe(0);
   });
 
   it('says once that it waits, and once that the database is back', async () => {

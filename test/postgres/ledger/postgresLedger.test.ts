@@ -164,6 +164,18 @@ describe('stored and batches', () => {
   });
 });
 
+// Issue 10, item 10.
+describe('starts', () => {
+  it('are counted one by one, however many workers count at the same time', async () => {
+    const ledger = postgresLedger<string, number>({ database });
+    const tokens = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+    const begin = (token: string) => ledger.begin({ key: 'raced', token }, 5);
+    expect((await Promise.all(tokens.map(begin))).sort()).toEqual([0, 1, 2, 3, 4, 5, 5, 5]);
+    await Promise.all(tokens.map((token) => ledger.handBack({ key: 'raced', token })));
+    expect(await begin('z')).toBe(0);
+  });
+});
+
 describe('removeExpired', () => {
   const kept = async () =>
     (await query<{ key: string }>(sql`select key from ${own('requests')} order by 1`)).map(({ key }) => key);
@@ -197,6 +209,17 @@ describe('removeExpired', () => {
       insert into ${own('requests')} (key, pipeline, inputs, batch_size, total_batches, last_accepted_at)
       select 'key ' || n, 'p', '[]', 1, 0, now() - interval '8 days' from generate_series(1, 2500) as n`);
     expect(await removeExpired({ database })).toBe(2500);
+  });
+
+  // Issue 10, item 10.
+  it('removes the starts of what has been idle for longer than it may', async () => {
+    const ledger = postgresLedger<string, number>({ database });
+    for (const key of ['old', 'new']) await ledger.begin({ key, token: 'a' }, 9);
+    await database.pool.query(
+      sql`update ${own('starts')} set started_at = now() - interval '8 days' where request = 'old'`,
+    );
+    await removeExpired({ database });
+    expect(await query(sql`select request from ${own('starts')}`)).toEqual([{ request: 'new' }]);
   });
 
   it('runs when a request is accepted, once an hour', async () => {

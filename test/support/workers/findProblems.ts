@@ -15,6 +15,7 @@ export async function findProblems(bench: WorkerBench): Promise<string[]> {
     ...problemsOfAnswers(bench),
     ...(await problemsOfRows(bench)),
     ...(await problemsOfLedger(bench)),
+    ...(await problemsOfStarts(bench)),
     ...(await problemsOfOffsets(bench)),
   ];
 }
@@ -159,6 +160,31 @@ async function problemsOfLedger(bench: WorkerBench): Promise<string[]> {
     }
   }
   return problems;
+}
+
+/** Starts of a request, or of a batch of one, that nobody handed back; the last one is mostly that of the answer. */
+async function openStarts({ database }: WorkerBench): Promise<{ readonly request: string; readonly starts: number }[]> {
+  return (await database.pool.query(
+    sql`select request, cardinality(tokens) as starts from ${sql.ident(database.ownSchema, 'starts')}`,
+  )) as { request: string; starts: number }[];
+}
+
+/** Issue 10, item 10: a request is blamed for the end of its processes only after two starts among others and three alone. */
+async function problemsOfStarts(bench: WorkerBench): Promise<string[]> {
+  const exhausted = bench.answers.records.filter(({ value }) => value?.includes('request_exhausted') ?? false);
+  return [
+    ...exhausted.map(({ key, topic }) => `${key}: exhausted, says ${topic}`),
+    ...(await openStarts(bench))
+      .filter(({ starts }) => starts > 4)
+      .map((each) => `${each.request}: ${each.starts} starts`),
+  ];
+}
+
+/** How often the starts of one request were lost, for people. */
+export async function lostStarts(bench: WorkerBench): Promise<string> {
+  const lost = (await openStarts(bench)).map(({ starts }) => Math.max(0, starts - 1));
+  const counts = [1, 2, 3, 4].map((count) => `${lost.filter((each) => each === count).length} lost ${count}`);
+  return `of ${lost.length} requests and batches that were started ${counts.join(', ')} starts`;
 }
 
 /** The group has done all that there was. */

@@ -1,6 +1,6 @@
 /**
  * A worker as somebody may put it together: `fintrack-pipelines work` for batches of any size. It takes the same environment, and
- * BATCH_SIZE, SPLIT_ABOVE and PROGRESS_DEADLINE_MS.
+ * BATCH_SIZE, SPLIT_ABOVE and PROGRESS_DEADLINE_MS. It dies as soon as it is to fetch the symbol POISON.
  */
 import { Subject } from 'rxjs';
 import {
@@ -13,6 +13,7 @@ import {
   twelveDataMonthly,
   twelveDataQuotes,
   yahooRapidApiIndexes,
+  type Provider,
   type RunEvent,
 } from 'fintrack-pipelines';
 import {
@@ -44,11 +45,22 @@ const windowMs = number('TWELVE_DATA_WINDOW_MS', 60_000);
 const window = postgresWindow({ database, provider: 'twelve-data', apiKey, credits, windowMs });
 const limiter = creditLimiter({ credits, windowMs, window, callTimeoutMs: 10_000 });
 
+/** As the kernel ends a process for want of memory. */
+function mortal<I extends { readonly symbol: string }, T>(provider: Provider<I, T>): Provider<I, T> {
+  return {
+    ...provider,
+    fetch: (inputs, call) => {
+      if (inputs.some(({ symbol }) => symbol === 'POISON')) process.kill(process.pid, 'SIGKILL');
+      return provider.fetch(inputs, call);
+    },
+  };
+}
+
 const batchSize = text('BATCH_SIZE') === '' ? undefined : number('BATCH_SIZE', 100);
 const events = new Subject<RunEvent>();
 const requestConcurrency = 32;
 const quotes = {
-  fetcher: limited(twelveDataQuotes({ apiKey, baseUrl }), limiter),
+  fetcher: limited(mortal(twelveDataQuotes({ apiKey, baseUrl })), limiter),
   sink: patientSink({ sink: marketDataSink({ database }) }),
   events,
   requestConcurrency,
