@@ -15,9 +15,6 @@ import { startWork } from '../requests/quarantine/startWork.ts';
 import type { AnyRequestTopic } from '../requests/requestTopic.ts';
 import { nameOf, type Work } from './workRecord.ts';
 
-/** How long a pipeline that was told to end a part may take to answer. */
-const endingMs = 5_000;
-
 /** What an open part needs of its partition. */
 export interface OpenPartContext extends PartitionContext {
   readonly topic: AnyRequestTopic;
@@ -143,18 +140,14 @@ export class OpenPart {
   }
 
   async #answerTo(attempt: Attempt, { key, batch }: Work<unknown>): Promise<Answer> {
-    let ending: NodeJS.Timeout | undefined;
     const onStuck = (): void => {
-      const stuck = new PipelineError('timeout', `batch ${batch} of request ${key} made no progress for too long`);
-      ending = setTimeout(() => attempt.giveUp(stuck), endingMs);
-      attempt.end(stuck);
+      attempt.end(new PipelineError('timeout', `batch ${batch} of request ${key} made no progress for too long`));
     };
     const unwatch = this.#context.watch.watch({ request: key, batches: { first: batch, count: 1 }, onStuck });
     try {
       return await attempt.answer;
     } finally {
       unwatch();
-      clearTimeout(ending);
     }
   }
 

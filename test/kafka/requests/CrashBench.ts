@@ -153,6 +153,8 @@ export class CrashBench {
     const ledger: Ledger<Asset, number> = {
       ...this.#sink.ledger,
       accept: (request) => (process.isAlive ? this.#ask(() => this.#sink.ledger.accept(request)) : gone()),
+      begin: (...start) => (process.isAlive ? this.#ask(() => this.#sink.ledger.begin(...start)) : gone()),
+      handBack: (start) => (process.isAlive ? this.#ask(() => this.#sink.ledger.handBack(start)) : gone()),
     };
     const topic = requestTopic({ ledger, batchSize });
     const worker = new Worker(
@@ -161,6 +163,8 @@ export class CrashBench {
         topics: [topic],
         maxOpen: this.#settings.maxOpen,
         window: this.#settings.window,
+        // Nothing in these requests is poison: they are to be started in quarantine, and not to be given up.
+        quarantineStarts: 1_000,
         sink: {
           ...sink,
           own: async (...place) => {

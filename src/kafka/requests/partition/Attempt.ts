@@ -2,6 +2,9 @@ import { FencedError, PipelineError, SinkError } from '../../../model/errors.ts'
 import type { CompletionEvent } from '../../../model/events/completion.ts';
 import type { AnyDelivery } from '../partitionHandler.ts';
 
+/** How long a pipeline that was told to end a request may take to answer. */
+const endingMs = 5_000;
+
 /** What a pipeline says of a request. */
 export type Answer =
   | { readonly type: 'completed'; readonly completion: CompletionEvent; readonly announced: (error?: unknown) => void }
@@ -15,6 +18,7 @@ export class Attempt {
   #settle: ((answer: Answer) => void) | undefined;
   #fail: ((error: Error) => void) | undefined;
   #stuck: PipelineError | undefined;
+  #ending: NodeJS.Timeout | undefined;
 
   /** `recall`: aborted when the pipeline is to give the request back. */
   constructor(delivery: Omit<AnyDelivery, 'signal' | 'ack' | 'nack'>, recall: AbortSignal) {
@@ -29,7 +33,7 @@ export class Attempt {
       ack: (completion) => this.#ack(completion),
       nack: (error) => this.#nack(error),
     };
-    const giveBack = (): void => this.#controller.abort(recall.reason);
+    const giveBack = (): void => void this.#end(recall.reason as PipelineError);
     if (recall.aborted) giveBack();
     else recall.addEventListener('abort', giveBack, { once: true, signal });
   }
@@ -39,15 +43,9 @@ export class Attempt {
     return this.#stuck;
   }
 
-  /** Tells the pipeline to end the request, and to answer with what it has. */
+  /** It makes no progress: tells the pipeline to end the request, and to answer with what it has. */
   end(stuck: PipelineError): void {
-    this.#stuck = stuck;
-    this.#controller.abort(stuck);
-  }
-
-  /** Answers in the pipeline's place. */
-  giveUp(error: PipelineError): void {
-    this.#take({ type: 'returned', error });
+    if (this.#end(stuck)) this.#stuck = stuck;
   }
 
   /** The request is somebody else's: `answer` rejects, and what the pipeline still says of it is refused. */
@@ -80,12 +78,21 @@ export class Attempt {
     await Promise.resolve();
   }
 
+  /** After a while the pipeline is not waited for any longer. False when it has answered, or was told to end before. */
+  #end(reason: PipelineError): boolean {
+    if (this.#settle === undefined || this.#controller.signal.aborted) return false;
+    this.#ending = setTimeout(() => this.#take({ type: 'returned', error: reason }), endingMs);
+    this.#controller.abort(reason);
+    return true;
+  }
+
   #take(answer: Answer): void {
     this.#settle?.(answer);
     this.#close();
   }
 
   #close(): void {
+    clearTimeout(this.#ending);
     this.#settle = undefined;
     this.#fail = undefined;
   }

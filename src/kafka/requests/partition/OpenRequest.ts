@@ -17,9 +17,6 @@ import { startWork, type StartedWork } from '../quarantine/startWork.ts';
 import { Backoff, mayPass } from './retry.ts';
 import type { AnyRequestTopic } from '../requestTopic.ts';
 
-/** How long a pipeline that was told to end a request may take to answer. */
-const endingMs = 5_000;
-
 /** What an open request needs of its partition. */
 export interface OpenRequestContext extends PartitionContext {
   readonly topic: AnyRequestTopic;
@@ -169,12 +166,9 @@ export class OpenRequest {
   /** What the pipeline answers. One that makes no progress is told to end, and after that not waited for any longer. */
   async #answerTo(attempt: Attempt): Promise<Answer> {
     const { watch, progressDeadlineMs, leaving } = this.#context;
-    let ending: NodeJS.Timeout | undefined;
     const onStuck = (): void => {
       const message = `request ${this.#key} made no progress for ${progressDeadlineMs / 1_000} s`;
-      const stuck = new PipelineError('timeout', message);
-      ending = setTimeout(() => attempt.giveUp(stuck), endingMs);
-      attempt.end(stuck);
+      attempt.end(new PipelineError('timeout', message));
     };
     // An owner only waits for its parts, which are watched where they are.
     const isOwner = attempt.delivery.share !== undefined;
@@ -187,7 +181,6 @@ export class OpenRequest {
     } finally {
       leaving.removeEventListener('abort', leave);
       unwatch();
-      clearTimeout(ending);
     }
   }
 

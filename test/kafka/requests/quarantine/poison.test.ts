@@ -189,6 +189,52 @@ describe('a request that ends its process', () => {
   });
 });
 
+describe('a request that is called back for one in quarantine', () => {
+  const openStarts = async (prices: MemorySink<Asset, number>, offset: number, count: number): Promise<void> => {
+    for (let at = 0; at < count; at++) await prices.ledger.begin({ key: keyAt(offset), token: `lost ${at}` }, 9);
+  };
+
+  it('is not waited for any longer when its pipeline does not answer, and is handed out again after it', async () => {
+    const { broker, prices } = open();
+    await openStarts(prices, 1, 2);
+    await send(broker, [message('SLOW'), message('SUSPECT')]);
+    const worker = new Worker(broker, { topics: [requestTopic({ ledger: prices.ledger })] });
+    await settle();
+    const [slow] = worker.deliveries;
+    expect(worker.deliveries.map(({ signal }) => signal.aborted)).toEqual([true]);
+    expect(slow!.signal.reason).toMatchObject({ code: 'canceled', retryable: true });
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(worker.deliveries.map(({ id }) => id)).toEqual([keyAt(0), keyAt(1)]);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(worker.deliveries).toHaveLength(2);
+    await worker.deliveries[1]!.ack(completionOf(worker.deliveries[1]!));
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(worker.deliveries.map(({ id }) => id)).toEqual([keyAt(0), keyAt(1), keyAt(0)]);
+    await expect(slow!.ack(completionOf(slow!))).rejects.toMatchObject({ code: 'fenced' });
+    await worker.deliveries[2]!.ack(completionOf(worker.deliveries[2]!));
+    expect(completions(broker).map(({ key }) => key)).toEqual([keyAt(1), keyAt(0)]);
+    expect(deadLetters(broker)).toEqual([]);
+    worker.stop();
+    await settle();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('is announced when it was answered by then', async () => {
+    const { broker, prices } = open();
+    await openStarts(prices, 1, 2);
+    await send(broker, [message('DONE'), message('SUSPECT')]);
+    const topic = requestTopic({ ledger: prices.ledger });
+    const worker = new Worker(broker, { topics: [topic] }, (delivery) => void delivery.ack(completionOf(delivery)));
+    await settle();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(completions(broker).map(({ key }) => key)).toEqual([keyAt(0), keyAt(1)]);
+    expect(worker.deliveries).toHaveLength(2);
+    worker.stop();
+    await settle();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
 describe('a start that is handed back', () => {
   const ends: [string, (process: MortalProcess) => void][] = [
     ['the worker is unsubscribed', ({ worker }) => worker.stop()],
