@@ -94,7 +94,8 @@ export class CrashBench {
       await this.#wait(250);
     }
     for (const process of this.#processes) this.#kill(process);
-    await turn();
+    // So long those that are dead believe that they hand something back.
+    await this.#wait(2_500);
   }
 
   async state(): Promise<State> {
