@@ -9,6 +9,7 @@ export {
   historicalMarketDataTopic,
   marketDataTopic,
   marketIndexDataTopic,
+  type HistoricalTopicOptions,
   type RequestTopicOptions,
 } from './requests/requestTopics.ts';
 export type { WorkerEvent, WorkerObserver } from '../model/workerEvents.ts';

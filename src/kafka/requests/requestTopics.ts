@@ -34,6 +34,11 @@ export interface RequestTopicOptions<I> {
   now?: (() => number) | undefined;
 }
 
+export interface HistoricalTopicOptions extends RequestTopicOptions<MonthlyRange> {
+  /** Most months of all assets of a request together: assets times months. Default: 3,000,000. */
+  maxMonths?: number | undefined;
+}
+
 const topicName = z.string().regex(/^[\w.-]{1,249}$/, { error: 'expected a topic name' });
 
 const resolveOptions = defineOptions<RequestTopicOptions<unknown>>('request topic')({
@@ -53,6 +58,10 @@ const resolveOptions = defineOptions<RequestTopicOptions<unknown>>('request topi
   lane: z.string().min(1).optional(),
   batchSize: z.int().min(1).max(10_000).optional(),
   now: callback<() => number>().default(() => () => Date.now()),
+});
+
+const resolveMaxMonths = defineOptions<Pick<HistoricalTopicOptions, 'maxMonths'>>('request topic')({
+  maxMonths: z.int().min(1).optional(),
 });
 
 /** What the three standard topics have in common. */
@@ -144,18 +153,20 @@ export function marketIndexDataTopic(
  * // historical 50 undefined
  * ```
  */
-export function historicalMarketDataTopic(
-  options: RequestTopicOptions<MonthlyRange> = {},
-): RequestTopic<HistoricalMarketDataRequest, MonthlyRange> {
+export function historicalMarketDataTopic({ maxMonths: asked, ...options }: HistoricalTopicOptions = {}): RequestTopic<
+  HistoricalMarketDataRequest,
+  MonthlyRange
+> {
   const names = {
     topic: 'HISTORICAL_MARKET_DATA_REQUEST',
     completionTopic: 'HISTORICAL_MARKET_DATA_COMPLETE',
     workTopic: 'HISTORICAL_MARKET_DATA_WORK',
   };
   const { now = Date.now } = options;
+  const { maxMonths } = resolveMaxMonths({ maxMonths: asked });
   return {
     ...common('historical-market-data', names, options),
-    parse: (message) => parseHistoricalMarketDataRequest(message, { now }),
+    parse: (message) => parseHistoricalMarketDataRequest(message, { now, maxMonths }),
     inputSchema: z.object({
       symbol: symbolSchema,
       assetType: z.enum(assetTypes),

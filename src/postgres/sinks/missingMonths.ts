@@ -65,12 +65,14 @@ export function missingMonths({ schema, ownSchema }: Database, table: string, op
               and date < date_trunc('month', end_date::timestamp) + interval '1 month'
           ) as there using (month)
           left join (
-            select month, max(fetched_at) filter (where present) as present_at,
+            select g::date as month, max(fetched_at) filter (where present) as present_at,
               max(fetched_at) filter (where not present) as absent_at
             from ${sql.ident(ownSchema, 'fetched_months')} as kept
+            cross join generate_series(greatest(kept.month, date_trunc('month', start_date::timestamp)),
+              least(kept.last_month, end_date)::timestamp, interval '1 month') as g
             where kept.symbol = given.symbol and kept.asset_type = given.asset_type and ($7::text is null or kept.provider = $7)
-              and month >= date_trunc('month', start_date::timestamp) and month <= end_date
-            group by month
+              and kept.last_month >= date_trunc('month', start_date::timestamp) and kept.month <= end_date
+            group by g
           ) as remembered using (month)
         ) as judged
       ) as bounded

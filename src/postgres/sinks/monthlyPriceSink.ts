@@ -11,7 +11,7 @@ import { retentionDaysSchema } from '../ledger/removeExpired.ts';
 import { refuseSymbol } from './checks.ts';
 import { missingMonths } from './missingMonths.ts';
 import { monthlyTable } from './monthlyTable.ts';
-import { isDate } from './months.ts';
+import { isDate, monthFrom, monthOf } from './months.ts';
 import { tableSink } from './tableSink.ts';
 import type { TableSink } from './tableSink.ts';
 
@@ -117,9 +117,17 @@ function refuseRange(table: string, input: MonthlyRange): PipelineError | undefi
   return refuseSymbol(table, input.symbol, Number.POSITIVE_INFINITY) ?? refuseDates(table, input);
 }
 
+/** A request is refused from 1,200 months back; one that was accepted may wait for a year. */
+const maxMonthsBack = 1_212;
+
 function refuseDates(table: string, { symbol, startDate, endDate }: MonthlyRange): PipelineError | undefined {
   const dates: readonly unknown[] = [startDate, endDate];
-  if (dates.every(isDate)) return undefined;
+  if (dates.every(isDate)) {
+    const thisMonth = monthOf(new Date().toISOString());
+    if (monthOf(startDate) >= monthFrom(thisMonth, -maxMonthsBack)) return undefined;
+    const message = `${table}: ${symbol}: expected a start at most 100 years back, got ${startDate}`;
+    return new SinkError('date_invalid', message);
+  }
   const seen = dates.map((date) => JSON.stringify(date)).join(' and ');
   return new SinkError('date_invalid', `${table}: ${symbol}: expected dates that exist, as YYYY-MM-DD, got ${seen}`);
 }

@@ -25,16 +25,30 @@ export function lastOf(month: MonthText): DateText {
   return `${month}-${daysIn(Number(month.slice(0, 4)), Number(month.slice(5)))}`;
 }
 
-/** All months from one to another, both included; none when the first is after the last. */
-export function monthsBetween(first: MonthText, last: MonthText): MonthText[] {
-  const months: MonthText[] = [];
-  let [year, month] = [Number(first.slice(0, 4)), Number(first.slice(5))];
-  for (let text = first; text <= last; text = `${String(year).padStart(4, '0')}-${String(month).padStart(2, '0')}`) {
-    months.push(text);
-    [year, month] = month === 12 ? [year + 1, 1] : [year, month + 1];
-    if (year > 9999) break;
+/** Months from one to another, both included. */
+export interface MonthSpan {
+  readonly first: MonthText;
+  readonly last: MonthText;
+}
+
+/** The spans of the months between, before and after these ones, which are in their order; none outside of `span`. */
+export function gapsBetween({ first, last }: MonthSpan, months: readonly MonthText[]): MonthSpan[] {
+  const gaps: MonthSpan[] = [];
+  let next = first;
+  for (const month of months) {
+    if (month < next) continue;
+    if (month > last) break;
+    if (month > next) gaps.push({ first: next, last: monthFrom(month, -1) });
+    next = monthFrom(month, 1);
   }
-  return months;
+  return next > last ? gaps : [...gaps, { first: next, last }];
+}
+
+/** The month so many months later. Of the years 1 to 9999, which is all that `isDate` knows; what is beyond sorts behind them. */
+export function monthFrom(month: MonthText, distance: number): MonthText {
+  const number = Number(month.slice(0, 4)) * 12 + Number(month.slice(5)) - 1 + distance;
+  if (number >= 120_000) return '9999-13';
+  return `${String(Math.floor(number / 12)).padStart(4, '0')}-${String((number % 12) + 1).padStart(2, '0')}`;
 }
 
 function daysIn(year: number, month: number): number {

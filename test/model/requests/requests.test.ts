@@ -202,6 +202,29 @@ describe('dates', () => {
   const read = (start_date: unknown, end_date: unknown) =>
     parseHistoricalMarketDataRequest({ start_date, end_date, assets: [] }, { now });
 
+  // issue 10, item 10
+  it('starts at most 1,200 months back', () => {
+    expect(read('1926-11-01', '2026-11-24').startDate).toBe('1926-11-01');
+    for (const start of ['1926-10-31', '1900-01-31', '0001-01-01']) {
+      expect(() => read(start, '2026-11-24')).toThrow(
+        `request: start_date ${start} is more than 1200 months back: ask for later months`,
+      );
+    }
+  });
+
+  // issue 10, item 10
+  it('asks for at most so many months of all assets together', () => {
+    const assets = ['A', 'B', 'C'].map((symbol) => ({ symbol, asset_type: 'STOCK' }));
+    const ask = (end_date: string, maxMonths?: number) =>
+      parseHistoricalMarketDataRequest({ start_date: '2024-01-31', end_date, assets }, { now, maxMonths });
+    expect(ask('2024-04-30', 12).inputs).toHaveLength(3);
+    expect(() => ask('2024-05-01', 12)).toThrow(
+      'request: expected at most 12 months of all assets together, got 3 assets over 5 months, which is 15: ask for fewer assets, or months, at once',
+    );
+    expect(ask('9999-12-31').inputs).toHaveLength(3); // cut to today
+    expect(() => ask('2024-04-30', 0)).toThrow(/parseHistoricalMarketDataRequest: maxMonths/);
+  });
+
   it('cuts an end in the future to today, in UTC', () => {
     expect(read('2024-01-31', '2030-01-31').endDate).toBe('2026-11-24');
     expect(read('2024-02-29', '2026-11-24')).toMatchObject({ startDate: '2024-02-29', endDate: '2026-11-24' });

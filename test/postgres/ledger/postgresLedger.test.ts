@@ -255,10 +255,10 @@ describe('removeExpired', () => {
 
   it('forgets in the end which months were absent', async () => {
     await database.pool.query(sql`
-      insert into ${own('fetched_months')} values
-        ('p', 'A', 'STOCK', '2024-01-01', now() - interval '91 days', false),
-        ('p', 'B', 'STOCK', '2024-01-01', now() - interval '89 days', false),
-        ('p', 'C', 'STOCK', '2024-01-01', now() - interval '91 days', true)`);
+      insert into ${own('fetched_months')} (provider, symbol, asset_type, month, last_month, fetched_at, present) values
+        ('p', 'A', 'STOCK', '2024-01-01', '2024-01-01', now() - interval '91 days', false),
+        ('p', 'B', 'STOCK', '2024-01-01', '2024-01-01', now() - interval '89 days', false),
+        ('p', 'C', 'STOCK', '2024-01-01', '2024-01-01', now() - interval '91 days', true)`);
     await removeExpired({ database });
     expect(await query(sql`select symbol from ${own('fetched_months')} order by 1`)).toEqual([
       { symbol: 'B' },

@@ -4,7 +4,7 @@ import type { MonthlyRange } from '../../../src/model/records.ts';
 import { connectDatabase } from '../../../src/postgres/connectDatabase.ts';
 import { monthlyPriceSink } from '../../../src/postgres/sinks/monthlyPriceSink.ts';
 import type { MonthlyPriceSinkOptions } from '../../../src/postgres/sinks/monthlyPriceSink.ts';
-import { monthsBetween } from '../../../src/postgres/sinks/months.ts';
+import { monthsBetween } from '../../../src/providers/monthlyRanges.ts';
 import { openTestDatabase, shapes } from '../../support/postgres.ts';
 import type { TestDatabase } from '../../support/postgres.ts';
 import { emptyTables } from './emptyTables.ts';
@@ -41,10 +41,13 @@ describe.each(shapes)('monthlyPriceSink on shape %s', (shape) => {
     ).map(({ date, price }) => `${date} ${price}`);
   const notes = async () =>
     (
-      await query<{ provider: string; month: string; present: boolean }>(
-        sql`select provider, month, present from ${remembered()} order by month, provider`,
+      await query<{ provider: string; month: string; last: string; present: boolean }>(
+        sql`select provider, month, last_month as last, present from ${remembered()} order by month, provider`,
       )
-    ).map(({ provider, month, present }) => `${provider} ${month} ${present ? 'present' : 'absent'}`);
+    ).map(({ provider, month, last, present }) => {
+      const upTo = last === month ? '' : ` to ${last}`;
+      return `${provider} ${month}${upTo} ${present ? 'present' : 'absent'}`;
+    });
 
   /** A month by its distance from the running one, by the database's clock, in UTC. */
   const monthFromNow = async (distance: number): Promise<string> => {
@@ -79,7 +82,7 @@ describe.each(shapes)('monthlyPriceSink on shape %s', (shape) => {
     it('writes nothing for what did not change, and burns no identity', async () => {
       const input = range('A', '2004-01-01', '2023-12-31');
       const prices = Object.fromEntries(
-        monthsBetween('2004-01', '2023-12').map((month, at) => [`${month}-01`, `${at}.251`]),
+        monthsBetween('2004-01-01', '2023-12-31').map((month, at) => [`${month}-01`, `${at}.251`]),
       );
       await write(input, prices);
       const marks = () =>
@@ -134,7 +137,9 @@ describe.each(shapes)('monthlyPriceSink on shape %s', (shape) => {
       // A planner that takes nested loops wherever it can: then each with each takes longer than the timeout.
       const settings = { enable_hashjoin: 'off', enable_mergejoin: 'off' };
       await using own = await openWith(settings, { statementTimeoutMs: 6000 });
-      const prices = Object.fromEntries(monthsBetween('2004-01', '2023-12').map((month) => [`${month}-01`, '1.5']));
+      const prices = Object.fromEntries(
+        monthsBetween('2004-01-01', '2023-12-31').map((month) => [`${month}-01`, '1.5']),
+      );
       const outcomes = Array.from({ length: 50 }, (_, row) => range(`S${row}`, '2004-01-01', '2023-12-31')).map(
         (input) => ok(input, months(input, prices)),
       );
@@ -209,7 +214,7 @@ describe.each(shapes)('monthlyPriceSink on shape %s', (shape) => {
     it('asks for a month that the provider did not have again after 30 days, or the time given', async () => {
       const input = range('A', '2024-01-01', '2024-03-31');
       await write(input, { '2024-03-28': '3' }, { provider: 'one' });
-      expect(await notes()).toEqual(['one 2024-01-01 absent', 'one 2024-02-01 absent']);
+      expect(await notes()).toEqual(['one 2024-01-01 to 2024-02-01 absent']);
       expect(await current(input)).toMatchObject({ status: 'fresh', value: { recordCount: 1 } });
       expect((await current(input, { absentMonthMaxAgeMs: 0 })).input).toEqual({
         ...input,
@@ -262,11 +267,55 @@ describe.each(shapes)('monthlyPriceSink on shape %s', (shape) => {
       await write(input, { [`${last}-01`]: '1' });
       expect((await current(input)).status).toBe('fresh');
       await database.pool.query(sql`
-        insert into ${remembered()} values ('unknown', 'A', 'STOCK', ${`${last}-01`}, ${`${last}-02`}::timestamp at time zone 'UTC', true)`);
+        insert into ${remembered()} (provider, symbol, asset_type, month, last_month, fetched_at, present) values ('unknown', 'A', 'STOCK', ${`${last}-01`}, ${`${last}-01`}, ${`${last}-02`}::timestamp at time zone 'UTC', true)`);
       expect((await current(input)).status).toBe('pending');
       await write(input, { [`${last}-01`]: '2' });
       expect(await notes()).toEqual([]);
       expect((await current(input)).status).toBe('fresh');
+    });
+
+    // issue 10, item 10: absent months are ranges, not rows
+    it('remembers the months before a first price in one row, and asks for nothing of them again', async () => {
+      const input = range('A', '1950-01-01', '2024-12-31');
+      await write(input, { '2023-01-31': '1', '2023-02-28': '2', '2023-06-30': '3' });
+      expect(await notes()).toEqual([
+        'unknown 1950-01-01 to 2022-12-01 absent',
+        'unknown 2023-03-01 to 2023-05-01 absent',
+        'unknown 2023-07-01 to 2024-12-01 absent',
+      ]);
+      expect(await current(input)).toMatchObject({ status: 'fresh', value: { recordCount: 3 } });
+      expect((await current({ ...input, startDate: '1949-12-01' })).input).toMatchObject({ endDate: '1949-12-31' });
+    });
+
+    it('keeps of a note what was not asked for again', async () => {
+      await write(range('A', '2020-01-01', '2020-12-31'), {}, { provider: 'one' });
+      await write(range('A', '2020-01-01', '2020-12-31'), {}, { provider: 'two' });
+      await write(range('A', '2020-04-01', '2020-06-30'), { '2020-05-29': '1' }, { provider: 'one' });
+      expect((await notes()).filter((note) => note.startsWith('one'))).toEqual([
+        'one 2020-01-01 to 2020-03-01 absent',
+        'one 2020-04-01 absent',
+        'one 2020-06-01 absent',
+        'one 2020-07-01 to 2020-12-01 absent',
+      ]);
+      expect((await notes()).filter((note) => note.startsWith('two'))).toEqual(['two 2020-01-01 to 2020-12-01 absent']);
+      expect(await current(range('A', '2020-01-01', '2020-12-31'))).toMatchObject({ status: 'fresh' });
+    });
+
+    it('keeps a newer note, whatever an older answer says', async () => {
+      await write(range('A', '2020-01-01', '2020-12-31'), {});
+      const old = { receivedAtMs: performance.now() - 3_600_000 };
+      await write(range('A', '2020-03-01', '2021-02-28'), { '2021-01-29': '1' }, old);
+      expect(await notes()).toEqual([
+        'unknown 2020-01-01 to 2020-12-01 absent',
+        'unknown 2020-03-01 to 2020-12-01 absent',
+        'unknown 2021-02-01 absent',
+      ]);
+    });
+
+    it('refuses a start of more than a century ago', () => {
+      const sink = monthlyPriceSink({ database });
+      expect(sink.refuse(range('A', '1900-01-31', '2024-01-31'))?.code).toBe('date_invalid');
+      expect(sink.refuse(range('A', '1950-01-31', '9999-12-31'))).toBeUndefined();
     });
 
     it('leaves to the rest what it cannot ask for', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isDate, lastOf, monthsBetween } from '../../../src/postgres/sinks/months.ts';
+import { gapsBetween, isDate, lastOf } from '../../../src/postgres/sinks/months.ts';
 
 describe('isDate', () => {
   it.each(['2024-02-29', '2000-02-29', '2023-12-31', '0001-01-01', '9999-12-31'])('takes %s', (text) => {
@@ -34,10 +34,19 @@ describe('months', () => {
     ]);
   });
 
-  it('follow each other over years', () => {
-    expect(monthsBetween('2023-11', '2024-02')).toEqual(['2023-11', '2023-12', '2024-01', '2024-02']);
-    expect(monthsBetween('2024-02', '2024-02')).toEqual(['2024-02']);
-    expect(monthsBetween('2024-03', '2024-02')).toEqual([]);
-    expect(monthsBetween('9999-11', '9999-12')).toEqual(['9999-11', '9999-12']);
+  it('that are missing are spans', () => {
+    const span = { first: '2023-11', last: '2024-03' };
+    expect(gapsBetween(span, [])).toEqual([span]);
+    expect(gapsBetween(span, ['2023-12', '2024-01'])).toEqual([
+      { first: '2023-11', last: '2023-11' },
+      { first: '2024-02', last: '2024-03' },
+    ]);
+    expect(gapsBetween(span, ['2023-10', '2023-11', '2024-03', '2024-04'])).toEqual([
+      { first: '2023-12', last: '2024-02' },
+    ]);
+    expect(gapsBetween({ first: '2024-02', last: '2024-01' }, [])).toEqual([]);
+    expect(gapsBetween({ first: '0001-01', last: '9999-12' }, ['0001-01', '9999-12'])).toEqual([
+      { first: '0001-02', last: '9999-11' },
+    ]);
   });
 });
