@@ -27,9 +27,10 @@ const resolveOptions = defineOptions<MarketDataSinkOptions>('marketDataSink')({
  * `write` stores a batch in one transaction: all of its rows in one statement and, when the batch has a request, its row in
  * the ledger. A batch that the ledger has already is not written again; the result then holds the outcomes and counts
  * stored first. A quote the table cannot hold (no decimal, more digits than its columns, a negative price, a price that
- * their rounding would change by more than 1 %, a symbol that is too long, or refused by a constraint) fails alone and leaves its row as it was; the rest is written. `updated_at`
- * (UTC) is when the response came, by the database's clock, and moves with every write; a row that is newer stays, and its
- * value is told. What a trigger changes is told as the table holds it, and what a trigger drops has failed.
+ * their rounding would change by more than 1 %, a symbol that is too long, or refused by a constraint) fails alone and
+ * leaves its row as it was; the rest is written. `updated_at` (UTC) is when the response came, by the database's clock, and
+ * moves with every write; a row that is newer stays, and its value is told. What a trigger changes is told as the table
+ * holds it, and what a trigger drops has failed.
  *
  * `current` answers as fresh what is younger than `maxAgeMs`, with the table's digits. When the server cannot be had, or
  * the transaction loses against another one, the whole of it is tried again for about 15 seconds; then `write` rejects
