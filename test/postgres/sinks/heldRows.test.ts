@@ -190,6 +190,28 @@ describe.each(shapes)('on shape %s', (shape) => {
     });
   });
 
+  it.each([
+    ['with a request', 'key'],
+    ['without a request', undefined],
+  ])('fails alone the row that a deferred constraint refuses at the commit, %s', async (_name, request) => {
+    await emptyTables(database);
+    const { pool, schema } = database;
+    const [table, known] = [sql.ident(schema, 'market_data'), sql.ident(schema, 'listed')];
+    await pool.query(sql`create table ${known} (symbol varchar(10) primary key)`);
+    await pool.query(sql`insert into ${known} values ('A'), ('C')`);
+    await pool.query(
+      sql`alter table ${table} add constraint listed foreign key (symbol) references ${known} deferrable initially deferred`,
+    );
+    try {
+      const outcomes = ['A', 'B', 'C'].map((symbol) => ok(asset(symbol), quote(asset(symbol), '1')));
+      const { failed, inserted } = await marketDataSink({ database }).write(batchOf(outcomes, request), call);
+      expect(failed.map(({ index, error }) => [index, error.code])).toEqual([[1, 'row_rejected']]);
+      expect(inserted).toBe(2);
+    } finally {
+      await pool.query(sql`drop table ${known} cascade`);
+    }
+  });
+
   it('notices a trigger that the table got after the first write', async () => {
     await emptyTables(database);
     const sink = marketDataSink({ database });
