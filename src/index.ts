@@ -38,6 +38,7 @@ export {
   type CreditLimiterOptions,
   type CreditQuota,
 } from './limits/creditLimiter.ts';
+export type { LongPause } from './limits/credits/stops.ts';
 export { jsonFileStore, type JsonFileStoreOptions } from './limits/quotas/jsonFileStore.ts';
 export { memoryQuotaStore } from './limits/quotas/memoryQuotaStore.ts';
 export type { QuotaPeriod } from './limits/quotas/quotaPeriod.ts';

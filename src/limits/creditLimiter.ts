@@ -5,6 +5,7 @@ import { OptionsError } from '../model/errors.ts';
 import type { Limiter, QuotaWindow } from '../model/ports.ts';
 import type { QuotaStore, SharedWindow } from '../model/quotaPorts.ts';
 import { creditSources } from './credits/creditSources.ts';
+import type { LongPause } from './credits/stops.ts';
 import { memoryQuotaStore } from './quotas/memoryQuotaStore.ts';
 import { longestPeriodMs } from './quotas/quotaPeriod.ts';
 import type { QuotaPeriod } from './quotas/quotaPeriod.ts';
@@ -52,6 +53,10 @@ export interface CreditLimiterOptions {
   maxConcurrent?: number | undefined;
   /** Least time between the starts of two calls, in milliseconds. Default: 0. */
   minTimeMs?: number | undefined;
+  /**
+   * Told when a provider asks for a longer pause than a window of the plan: the limiter pauses for that window. Default: nobody.
+   */
+  onLongPause?: ((pause: LongPause) => void) | undefined;
   /** The wall clock, in milliseconds, for dates and periods; durations are measured by `performance.now()`. Default: Date.now. */
   now?: (() => number) | undefined;
 }
@@ -83,6 +88,7 @@ const resolveOptions = defineOptions<CreditLimiterOptions>('creditLimiter')({
   startsUsed: z.boolean().default(false),
   maxConcurrent: z.int().min(1).max(10_000).default(4),
   minTimeMs: z.int().min(0).max(longestTimerMs).default(0),
+  onLongPause: callback<(pause: LongPause) => void>().optional(),
   now: callback<() => number>().default(() => () => Date.now()),
 });
 
@@ -109,11 +115,12 @@ export interface CreditLimiter extends Limiter, AsyncDisposable {
  *   goes first, but each lower one that waits gets an eighth of the credits. `reserve` credits and one of the calls at once are
  *   never the lowest lane's, so that a rare call of a higher one is served at once; when both wait, the eighth is the lowest
  *   lane's all the same.
- * - A `RateLimitError` from a task pauses the whole limiter, for the error's `retryAfterMs`; without one, until 250 ms after
- *   the next clock minute, or for `windowMs` where the window is shorter than a minute. The refused call keeps its credits.
+ * - A `RateLimitError` from a task pauses the whole limiter, for the error's `retryAfterMs`, but for one window at most: a longer
+ *   one is told to `onLongPause`. Without one it pauses until 250 ms after the next clock minute, or for `windowMs` where the window
+ *   is shorter than a minute. The refused call keeps its credits.
  * - When a quota is used up, calls reject with a `PipelineError` of code `quota_exhausted`, whose `retryAfterMs` leads to the
  *   end of the period, in UTC. A task that fails with that code closes the limiter for all: for its `retryAfterMs`, without
- *   one until the day ends. No provider stops the limiter for longer than a day, or than its longest quota's period.
+ *   one until the day ends. No spent quota closes the limiter for longer than a day, or than its longest quota's period.
  * - `Grant.report` makes it learn: what the provider counted beyond our own calls was spent by others on the same key, and
  *   as much is kept back for a window and 5 s. A shared `window` learns it for all of its processes.
  *
@@ -143,8 +150,10 @@ export function creditLimiter(options: CreditLimiterOptions): CreditLimiter {
     throw new OptionsError('creditLimiter: credits: expected a whole number with a shared window, got Infinity');
   }
   const longestStopMs = Math.max(longestPeriodMs.day, ...quotas.map(({ period }) => longestPeriodMs[period]));
+  const longestPauseMs = Math.max(settings.windowMs, ...settings.windows.map((each) => each.windowMs));
+  const { windowMs, onLongPause } = settings;
   return new WindowedLimiter(
-    { windowMs: settings.windowMs, maxConcurrent, lanes, reserve, longestStopMs, now },
+    { windowMs, maxConcurrent, lanes, reserve, longestPauseMs, longestStopMs, onLongPause, now },
     creditSources(settings),
     new BottleneckStarter(settings),
   );

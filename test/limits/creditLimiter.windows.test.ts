@@ -107,20 +107,45 @@ describe('a start after an unclean stop', () => {
 
 describe('what a provider says of when to call again', () => {
   it.each([
-    ['in ten years: a day', 10 * 365 * dayMs, {}, dayMs],
+    // Issue 10, item 20: at most one window of the plan.
+    ['in ten years: a window', 10 * 365 * dayMs, {}, 60_000],
     [
-      'in ten years: the longest period of a quota',
+      'in ten years: the longest of its windows',
+      10 * 365 * dayMs,
+      { windows: [{ credits: 90, windowMs: hourMs }] },
+      hourMs,
+    ],
+    [
+      'in ten years: a window, whatever its quotas',
       10 * 365 * dayMs,
       { quotas: [{ credits: 500, period: 'month' }] },
-      31 * dayMs,
+      60_000,
     ],
-    ['in two hours', 2 * hourMs, {}, 2 * hourMs],
+    ['in 60,000 s: a window', 60_000_000, {}, 60_000],
+    ['in ten years, without windows: a minute', 10 * 365 * dayMs, { credits: Infinity }, 60_000],
+    ['in a window', 60_000, {}, 60_000],
+    ['just after the next minute', 60_250, {}, 60_250],
+    ['sooner', 9_000, {}, 9_000],
     ['in the past: the next clock minute', -5_000, {}, 47_250],
     ['at no time: the next clock minute', Infinity, {}, 47_250],
   ] as const)('after a refusal, %s', async (_name, retryAfterMs, options, expected) => {
     const limiter = creditLimiter({ credits: 8, ...options });
     await settled(failing(limiter, new RateLimitError('test', { retryAfterMs })), 10);
     expect(limiter.forecast(1).getTime() - startOfTests).toBeCloseTo(expected, -2);
+  });
+
+  // Issue 10, item 20.
+  it('and tells of a pause that is longer than a window', async () => {
+    const told: unknown[] = [];
+    const limiter = creditLimiter({ credits: 8, onLongPause: (pause) => told.push(pause) });
+    for (const retryAfterMs of [30_000, 60_250, undefined]) {
+      await settled(failing(limiter, new RateLimitError('test', { retryAfterMs })), 61_000);
+      await vi.advanceTimersByTimeAsync(61_000);
+    }
+    expect(told).toEqual([]);
+    const error = new RateLimitError('test', { retryAfterMs: 60_000_000 });
+    await settled(failing(limiter, error), 200);
+    expect(told).toEqual([{ askedMs: 60_000_000, pauseMs: 60_000, error }]);
   });
 
   it.each([

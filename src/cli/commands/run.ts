@@ -41,7 +41,9 @@ async function completionOf(
   try {
     request = await readRequest('run', options, { cwd, signal, database });
     if (database !== undefined) await checkTables({ database, tables: [job.table] });
-    await using opened = request.open(database);
+    await using opened = request.open(database, (line) => {
+      writer.log(line);
+    });
     const key = ledgerKey(job, requestId);
     const forecast = (credits: number): Date | undefined => opened.forecast(credits, key);
     const progress = showProgress({ name: job.name, total: request.inputs.length, writer, forecast });

@@ -15,6 +15,7 @@ import {
   yahooRapidApiIndexes,
   type Asset,
   type CreditLimiter,
+  type CreditLimiterOptions,
   type Fetcher,
   type IndexQuote,
   type LimitedOptions,
@@ -26,6 +27,8 @@ import {
 } from '../../index.ts';
 import { postgresKeyRefusals, type Database } from '../../postgres/index.ts';
 import type { Environment } from '../input/environment.ts';
+import { duration } from '../output/duration.ts';
+import { proxiedFetch } from './proxiedFetch.ts';
 import { politeLimiter, spacedLimiter, unlimited, windowLimiter, type WindowAllowance } from './limiters.ts';
 import { readFrankfurter, readMassive, readRapidApi, readTwelveData } from './providerVariables.ts';
 import type { SharedLimiters } from './SharedLimiters.ts';
@@ -41,7 +44,21 @@ export interface OpenFetcher<I, T> extends AsyncDisposable {
  * Makes a fetcher that counts its credits in the database, if there is one. Without `sharing` it has a limiter of its own,
  * which it takes along when it is disposed of.
  */
-export type FetcherOpener<I, T> = (database: Database | undefined, sharing?: FetcherSharing) => OpenFetcher<I, T>;
+export type FetcherOpener<I, T> = (
+  database: Database | undefined,
+  sharing?: FetcherSharing,
+  tell?: Tell,
+) => OpenFetcher<I, T>;
+
+/** Gets a line when a provider asks for a longer pause than its plan has reason for. */
+export type Tell = (line: string) => void;
+
+/** Makes the limiter of a provider's plan. */
+type OpenLimiter = (
+  database: Database | undefined,
+  lanes?: readonly string[],
+  onLongPause?: CreditLimiterOptions['onLongPause'],
+) => CreditLimiter;
 
 /** What the fetchers of a process that serves several pipelines have in common. */
 export interface FetcherSharing {
@@ -66,10 +83,16 @@ const databaseMs = 10_000;
 export const quoteFetchers: Fetchers<Asset, Quote> = {
   'twelve-data': (environment) => {
     const { quotePath: path, ...plan } = readTwelveData(environment);
-    const provider = twelveDataQuotes({ apiKey: plan.apiKey, baseUrl: plan.baseUrl, path });
+    const provider = twelveDataQuotes({
+      apiKey: plan.apiKey,
+      baseUrl: plan.baseUrl,
+      path,
+      fetch: proxiedFetch(environment),
+    });
     return keyed(provider, plan, timeoutMs);
   },
-  frankfurter: (environment) => opener(frankfurterQuotes(readFrankfurter(environment)), politeLimiter),
+  frankfurter: (environment) =>
+    opener(frankfurterQuotes({ ...readFrankfurter(environment), fetch: proxiedFetch(environment) }), politeLimiter),
   recorded: () => opener(recordedQuotes(), unlimited),
   simulated: () => opener(simulatedQuotes(), unlimited),
 };
@@ -77,16 +100,26 @@ export const quoteFetchers: Fetchers<Asset, Quote> = {
 export const monthlyFetchers: Fetchers<MonthlyRange, MonthlyPrices> = {
   'twelve-data': (environment) => {
     const { seriesPath: path, ...plan } = readTwelveData(environment);
-    const provider = twelveDataMonthly({ apiKey: plan.apiKey, baseUrl: plan.baseUrl, path });
+    const provider = twelveDataMonthly({
+      apiKey: plan.apiKey,
+      baseUrl: plan.baseUrl,
+      path,
+      fetch: proxiedFetch(environment),
+    });
     return keyed(provider, plan, monthlyTimeoutMs);
   },
   massive: (environment) => {
     const { historyMonths, ...plan } = readMassive(environment);
-    const provider = massiveMonthly({ apiKey: plan.apiKey, baseUrl: plan.baseUrl, historyMonths });
+    const provider = massiveMonthly({
+      apiKey: plan.apiKey,
+      baseUrl: plan.baseUrl,
+      historyMonths,
+      fetch: proxiedFetch(environment),
+    });
     return keyed(provider, plan, monthlyTimeoutMs);
   },
   frankfurter: (environment) => {
-    const provider = frankfurterMonthly(readFrankfurter(environment));
+    const provider = frankfurterMonthly({ ...readFrankfurter(environment), fetch: proxiedFetch(environment) });
     return opener(provider, politeLimiter, { timeoutMs: monthlyTimeoutMs });
   },
   recorded: () => opener(recordedMonthly(), unlimited),
@@ -96,9 +129,20 @@ export const monthlyFetchers: Fetchers<MonthlyRange, MonthlyPrices> = {
 export const indexFetchers: Fetchers<MarketIndex, IndexQuote> = {
   'yahoo-rapidapi': (environment) => {
     const { apiKey, baseUrl, path, ...plan } = readRapidApi(environment);
-    const provider = yahooRapidApiIndexes({ apiKey, host: new URL(baseUrl).host, baseUrl, path });
+    const provider = yahooRapidApiIndexes({
+      apiKey,
+      host: new URL(baseUrl).host,
+      baseUrl,
+      path,
+      fetch: proxiedFetch(environment),
+    });
     const allowance = { provider: provider.name, apiKey, ...plan };
-    return opener(provider, (database, lanes) => spacedLimiter(allowance, database, lanes), { timeoutMs }, apiKey);
+    return opener(
+      provider,
+      (database, lanes, onLongPause) => spacedLimiter({ ...allowance, onLongPause }, database, lanes),
+      { timeoutMs },
+      apiKey,
+    );
   },
   recorded: () => opener(recordedIndexes(), unlimited),
   simulated: () => opener(simulatedIndexes(), unlimited),
@@ -110,21 +154,23 @@ function keyed<I, T>(
   { apiKey, credits, windowMs, quota }: Pick<WindowAllowance, 'apiKey' | 'credits' | 'windowMs' | 'quota'>,
   callMs: number,
 ): FetcherOpener<I, T> {
-  const openLimiter = (database: Database | undefined, lanes: readonly string[] = []): CreditLimiter => {
+  const openLimiter: OpenLimiter = (database, lanes = [], onLongPause) => {
     // A call also waits for the database, before it is sent. A limiter for several lanes has calls of both kinds.
     const callTimeoutMs = (lanes.length > 1 ? monthlyTimeoutMs : callMs) + databaseMs;
-    return windowLimiter({ provider: provider.name, apiKey, credits, windowMs, quota, callTimeoutMs }, database, lanes);
+    const allowance = { provider: provider.name, apiKey, credits, windowMs, quota, callTimeoutMs, onLongPause };
+    return windowLimiter(allowance, database, lanes);
   };
   return opener(provider, openLimiter, { timeoutMs: callMs }, apiKey);
 }
 
 function opener<I, T>(
   provider: Provider<I, T>,
-  openLimiter: (database: Database | undefined, lanes?: readonly string[]) => CreditLimiter,
+  openLimiter: OpenLimiter,
   options: LimitedOptions = {},
   apiKey = '',
 ): FetcherOpener<I, T> {
-  return (database, sharing) => {
+  return (database, sharing, tell) => {
+    const onLongPause = tell && longPauseTeller(provider.name, tell);
     const refusals =
       database !== undefined && apiKey !== ''
         ? postgresKeyRefusals({ database, provider: provider.name, apiKey })
@@ -132,12 +178,19 @@ function opener<I, T>(
     const settings = { ...options, refusals };
     if (sharing !== undefined) {
       const account = { provider: provider.name, apiKey };
-      const limiter = sharing.limiters.of(account, (lanes) => openLimiter(database, lanes));
+      const limiter = sharing.limiters.of(account, (lanes) => openLimiter(database, lanes, onLongPause));
       const fetcher = limited(provider, limiter, { ...settings, ...sharing.patience });
       return { fetcher, [Symbol.asyncDispose]: () => Promise.resolve() };
     }
-    const limiter = openLimiter(database);
+    const limiter = openLimiter(database, [], onLongPause);
     return { fetcher: limited(provider, limiter, settings), [Symbol.asyncDispose]: () => limiter.stop() };
+  };
+}
+
+function longPauseTeller(provider: string, tell: Tell): CreditLimiterOptions['onLongPause'] {
+  return ({ askedMs, pauseMs }) => {
+    const waits = `waiting for ${duration(pauseMs)}, a window of the plan`;
+    tell(`${provider} asks for a pause of ${duration(askedMs)}: ${waits}`);
   };
 }
 
@@ -145,8 +198,8 @@ function opener<I, T>(
 export function inTurn<I, T>(openers: readonly FetcherOpener<I, T>[]): FetcherOpener<I, T> {
   const [only] = openers;
   if (only !== undefined && openers.length === 1) return only;
-  return (database, sharing) => {
-    const opened = openers.map((open) => open(database, sharing));
+  return (database, sharing, tell) => {
+    const opened = openers.map((open) => open(database, sharing, tell));
     return {
       fetcher: firstOf(...opened.map(({ fetcher }) => fetcher)),
       [Symbol.asyncDispose]: async () => {

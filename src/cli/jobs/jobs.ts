@@ -46,8 +46,8 @@ export interface Input {
 
 /** A request that was read, ready to be planned and run. */
 export interface PreparedRequest extends Request<Input> {
-  /** Without a database everything is kept in memory. */
-  open(database: Database | undefined): OpenRequest;
+  /** Without a database everything is kept in memory. `tell` gets a line when a provider asks for a very long pause. */
+  open(database: Database | undefined, tell?: (line: string) => void): OpenRequest;
 }
 
 /** A request with its fetcher, which is to be disposed of before the database is closed. */
@@ -131,7 +131,7 @@ function defineJob<R extends Request<I>, I extends Input, T, C extends Completio
           const request = { ...parsed, refused: [...parsed.refused, ...refused] };
           return {
             ...request,
-            open: (database) => openRequest(parts, request, openFetcher(database), database),
+            open: (database, tell) => openRequest(parts, request, openFetcher(database, undefined, tell), database),
           };
         },
       };

@@ -1,4 +1,4 @@
-import { creditLimiter, type CreditLimiter, type CreditQuota } from '../../index.ts';
+import { creditLimiter, type CreditLimiter, type CreditLimiterOptions, type CreditQuota } from '../../index.ts';
 import { postgresQuotaStore, postgresWindow, type Database } from '../../postgres/index.ts';
 
 /** What a plan allows. */
@@ -7,6 +7,8 @@ export interface Allowance {
   readonly apiKey: string;
   /** The credits of a day or a month; `Infinity` where the plan has no such bound. */
   readonly quota?: CreditQuota | undefined;
+  /** Told of a pause that is cut to a window. */
+  readonly onLongPause?: CreditLimiterOptions['onLongPause'];
 }
 
 export interface WindowAllowance extends Allowance {
@@ -30,12 +32,13 @@ export function windowLimiter(
   database: Database | undefined,
   lanes: readonly string[] = [],
 ): CreditLimiter {
-  const { provider, apiKey, credits, windowMs, callTimeoutMs } = allowance;
+  const { provider, apiKey, credits, windowMs, callTimeoutMs, onLongPause } = allowance;
   return creditLimiter({
     credits,
     windowMs,
     lanes,
     callTimeoutMs,
+    onLongPause,
     quotas: quotasOf(allowance, database),
     ...(database && { window: postgresWindow({ database, provider, apiKey, credits, windowMs }) }),
   });
@@ -47,8 +50,9 @@ export function spacedLimiter(
   database: Database | undefined,
   lanes: readonly string[] = [],
 ): CreditLimiter {
-  const minTimeMs = spacingMs(allowance.callsPerSecond);
-  return creditLimiter({ credits: Infinity, minTimeMs, lanes, quotas: quotasOf(allowance, database) });
+  const { callsPerSecond, onLongPause } = allowance;
+  const minTimeMs = spacingMs(callsPerSecond);
+  return creditLimiter({ credits: Infinity, minTimeMs, lanes, onLongPause, quotas: quotasOf(allowance, database) });
 }
 
 /** The time between two calls; a quarter of head room is for calls that catch up with each other on their way. */
@@ -57,8 +61,12 @@ export function spacingMs(callsPerSecond: number): number {
 }
 
 /** Frankfurter has no quota and asks for moderation. */
-export function politeLimiter(_database: Database | undefined, lanes: readonly string[] = []): CreditLimiter {
-  return creditLimiter({ credits: 60, maxConcurrent: 2, lanes });
+export function politeLimiter(
+  _database: Database | undefined,
+  lanes: readonly string[] = [],
+  onLongPause?: CreditLimiterOptions['onLongPause'],
+): CreditLimiter {
+  return creditLimiter({ credits: 60, maxConcurrent: 2, lanes, onLongPause });
 }
 
 /** Recorded and simulated providers have no quota. */

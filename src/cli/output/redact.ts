@@ -1,7 +1,9 @@
 import type { Environment } from '../input/environment.ts';
+import { proxySecrets } from '../input/proxyVariables.ts';
 
 /**
- * Makes a function that takes secrets out of a text: the API keys, and database URLs with their passwords.
+ * Makes a function that takes secrets out of a text: the API keys, and the URLs of databases and proxies with
+ * their passwords.
  *
  * The library puts none into its messages. This is the last line of defense, for what a server answers with.
  */
@@ -10,7 +12,7 @@ export function redactor(environment: Environment, databaseOption: string | unde
     (variable) => environment[variable],
   );
   const urls = [environment['DATABASE_URL'], databaseOption].filter((url) => url?.includes('://'));
-  const secrets = [...keys, ...urls, ...urls.map(passwordPart)]
+  const secrets = [...keys, ...urls, ...urls.map(passwordPart), ...proxySecrets(environment)]
     .filter((secret) => secret !== undefined)
     // What is shorter could stand in any word.
     .filter((secret) => secret.length >= 8)

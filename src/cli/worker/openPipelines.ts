@@ -52,6 +52,9 @@ export function openPipelines(options: OpenPipelinesOptions): OpenPipelines {
     open({
       ...rest,
       sharing,
+      tell: (line) => {
+        log.line(line);
+      },
       waiter: databaseWatch.waiter(),
       events: {
         next: (event) => {

@@ -63,6 +63,8 @@ export interface PipelineSurroundings {
   /** Where credits are counted: a pool that nothing else waits for. */
   readonly counts: Database | undefined;
   readonly sharing: FetcherSharing;
+  /** Gets a line when a provider asks for a very long pause. */
+  readonly tell: (line: string) => void;
   readonly metrics: WorkerMetrics;
   readonly events: RunObserver;
   /** Makes what events of single batches are published with. */
@@ -121,7 +123,7 @@ function definePipeline<R extends Request<I>, I, T, C extends CompletionEvent>(
       table,
       providers,
       open: (surroundings) => {
-        const { fetcher } = openFetcher(surroundings.counts, surroundings.sharing);
+        const { fetcher } = openFetcher(surroundings.counts, surroundings.sharing, surroundings.tell);
         return { pipeline, ...openPipeline(pipeline, parts, fetcher, surroundings) };
       },
     };

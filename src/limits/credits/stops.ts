@@ -4,10 +4,27 @@ import { periodAt } from '../quotas/quotaPeriod.ts';
 
 export interface StopsOptions {
   readonly windowMs: number;
-  /** The longest that a provider can stop the limiter at once, in milliseconds. */
+  /** The longest that a refusal for the rate can pause the limiter, in milliseconds. */
+  readonly longestPauseMs: number;
+  /** The longest that a quota that is gone can close the limiter at once, in milliseconds. */
   readonly longestStopMs: number;
+  /** Told of a pause that is shorter than the provider asks. */
+  readonly onLongPause?: ((pause: LongPause) => void) | undefined;
   readonly now: () => number;
 }
+
+/** A provider asked for a longer pause than a window of the plan. */
+export interface LongPause {
+  /** What it asked for, in milliseconds. */
+  readonly askedMs: number;
+  /** How long the limiter pauses, in milliseconds: a window. */
+  readonly pauseMs: number;
+  /** The refusal. */
+  readonly error: PipelineError;
+}
+
+/** Waits are rounded up to what comes after a clock minute: that much beyond a window is no longer pause. */
+const roundedUpMs = 1_000;
 
 /** What providers say of when to call again: a pause, in which calls wait, or a quota that is gone, which refuses them. */
 export class Stops {
@@ -34,9 +51,12 @@ export class Stops {
   }
 
   pause(error: PipelineError): void {
-    const { windowMs, longestStopMs, now } = this.#options;
-    const until = performance.now() + pauseMs(error, windowMs, now(), longestStopMs);
-    this.#pausedUntil = Math.max(this.#pausedUntil, until);
+    const { windowMs, longestPauseMs, onLongPause, now } = this.#options;
+    const asked = askedMs(error, Infinity) ?? 0;
+    const isLong = asked > longestPauseMs + roundedUpMs;
+    const pause = pauseMs(error, windowMs, now(), isLong ? longestPauseMs : Infinity);
+    this.#pausedUntil = Math.max(this.#pausedUntil, performance.now() + pause);
+    if (isLong) onLongPause?.({ askedMs: asked, pauseMs: pause, error });
   }
 
   /** The provider's quota is gone: for as long as it says, otherwise until the day ends in UTC. */

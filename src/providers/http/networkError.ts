@@ -19,8 +19,18 @@ const transientCodes = new Set([
 export function networkError(provider: string, error: unknown): ProviderError {
   const code = codeOf(error);
   const retryable = code !== undefined && (transientCodes.has(code) || code.startsWith('UND_ERR_'));
-  const reason = code ?? (error instanceof Error ? error.name : 'unknown');
+  const reason = [code ?? (error instanceof Error ? error.name : 'unknown'), ...proxyAnswer(error)].join(', ');
   return new ProviderError('provider_unavailable', `${provider}: no answer: ${reason}`, { retryable, cause: error });
+}
+
+/** A proxy that lets nobody through says so with a status. */
+function proxyAnswer(error: unknown): string[] {
+  for (let current = error, depth = 0; current instanceof Error && depth < 5; depth += 1) {
+    const [, status] = /^Proxy .*\((\d{3})\)/.exec(current.message) ?? [];
+    if (status !== undefined) return [`the proxy answered ${status}`];
+    current = current.cause;
+  }
+  return [];
 }
 
 /** `fetch` fails with a TypeError whose cause, or the cause of that, carries the code. */
