@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 const worker = resolve(import.meta.dirname, 'worker.mjs');
 
 /** Four real processes on one table, one of them killed in the middle of a call: what the server on loopback has seen. */
-export async function killOneOfFour({ connection, options, seconds }) {
+export async function killOneOfFour({ connection, options, weight, seconds }) {
   const { credits, windowMs } = options;
   const arrivals = [];
   const children = [];
@@ -27,7 +27,13 @@ export async function killOneOfFour({ connection, options, seconds }) {
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
 
-  const settings = { connection, options, callTimeoutMs: 2_000, baseUrl: `http://127.0.0.1:${server.address().port}` };
+  const settings = {
+    connection,
+    options,
+    weight,
+    callTimeoutMs: 2_000,
+    baseUrl: `http://127.0.0.1:${server.address().port}`,
+  };
   for (let number = 0; number < 4; number += 1) {
     children.push(
       spawn(process.execPath, [worker, JSON.stringify({ ...settings, number })], {

@@ -2,7 +2,7 @@
 import { creditLimiter } from 'fintrack-pipelines';
 import { connectDatabase, postgresWindow } from 'fintrack-pipelines/postgres';
 
-const { connection, options, callTimeoutMs, baseUrl, number } = JSON.parse(process.argv[2]);
+const { connection, options, weight, callTimeoutMs, baseUrl, number } = JSON.parse(process.argv[2]);
 const { credits, windowMs } = options;
 const database = connectDatabase(connection);
 const window = postgresWindow({ database, ...options });
@@ -13,7 +13,7 @@ async function work() {
   const call = async (grant) => (await fetch(`${baseUrl}/${number}/${grant.credits}`)).status;
   for (let status = 200; status === 200;) {
     try {
-      status = await limiter.run({ credits: 3, min: 1 }, call, { signal });
+      status = await limiter.run({ credits: weight, min: 1 }, call, { signal });
     } catch (error) {
       // What still waits when the limiter is stopped; a database that is slow to answer is asked again.
       if (error.code === 'canceled') break;

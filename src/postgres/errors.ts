@@ -26,6 +26,11 @@ const startupRefused = 'unsupported startup parameter';
 /** What TLS of Node says of a certificate. */
 const certificateCodes = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_CERT|ERR_TLS_CERT|HOSTNAME_MISMATCH|ERR_SSL_)/;
 
+/** Whether a transaction was rolled back because of another one that ran at the same time, and may be run again at once. */
+export function lostAgainstAnother(error: unknown): boolean {
+  return /^(40001|40P01)$/.test(driverError(error).code);
+}
+
 /** @databases/pg, on a pool that is closed or a transaction that has ended. */
 const fromPool = 'You cannot run any operations on a ';
 
@@ -142,6 +147,7 @@ function notReady(seen: DriverError, database: NamedDatabase): string | undefine
     case '3F000':
     case '42P01':
     case '42703':
+    case '42883':
       return missingObject(seen, database);
     default:
       return undefined;

@@ -1,4 +1,4 @@
-import { sql } from '@databases/pg';
+import createConnectionPool, { sql } from '@databases/pg';
 import type { Transaction } from '@databases/pg';
 import { defineOptions } from '../model/defineOptions.ts';
 import { SinkError } from '../model/errors.ts';
@@ -14,6 +14,8 @@ export interface MigrateOptions {
 }
 
 const resolveOptions = defineOptions<MigrateOptions>('migrate')({ database: databaseSchema });
+
+const { IsolationLevel } = createConnectionPool;
 
 /** What `migrate` found and did. */
 export interface MigrationResult {
@@ -56,6 +58,8 @@ export async function applyMigrations(database: Database, migrations: readonly M
     // Whoever migrates at the same time is waited for.
     return await database.pool.tx((transaction) => applyMissing(transaction, database.ownSchema, migrations), {
       lockTimeoutMilliseconds: 0,
+      // What they did while we waited has to be seen, and what was spent of a window until its table is locked.
+      isolationLevel: IsolationLevel.READ_COMMITTED,
     });
   } catch (error) {
     throw databaseError(error, database);

@@ -9,9 +9,8 @@ const key = (name: string): z.ZodString =>
     error: 'must be visible ASCII characters without blanks: its value is not shown',
   });
 
-/** What a shared window holds at most. */
-const most = 100_000;
-const mostInPeriod = 1_000_000_000;
+/** A bound that no plan reaches, and that a column of PostgreSQL can count. */
+const most = 1_000_000_000;
 
 const twelveDataVariables = z.object({
   TWELVE_DATA_API_KEY: key('Twelve Data'),
@@ -19,7 +18,7 @@ const twelveDataVariables = z.object({
   TWELVE_DATA_API_QUOTE: z.string().default('/quote'),
   TWELVE_DATA_API_TIMESERIES: z.string().default('/time_series'),
   TWELVE_DATA_CREDITS_PER_MINUTE: wholeNumber({ min: 1, max: most, byDefault: 8 }),
-  TWELVE_DATA_CREDITS_PER_DAY: wholeNumberOrNone({ min: 1, max: mostInPeriod, byDefault: 800 }),
+  TWELVE_DATA_CREDITS_PER_DAY: wholeNumberOrNone({ min: 1, max: most, byDefault: 800 }),
   TWELVE_DATA_WINDOW_MS: wholeNumber({ min: 1, max: 86_400_000, byDefault: 60_000 }),
 });
 
@@ -28,7 +27,7 @@ const rapidApiVariables = z.object({
   RAPIDAPI_HOST: requiredText(`set it to the host of the API you subscribed to at RapidAPI, ${offline}`),
   RAPIDAPI_MARKET_GET_QUOTES: z.string().default('/market/v2/get-quotes'),
   RAPIDAPI_REQUESTS_PER_SECOND: wholeNumber({ min: 1, max: most, byDefault: 5 }),
-  RAPIDAPI_REQUESTS_PER_MONTH: wholeNumberOrNone({ min: 1, max: mostInPeriod, byDefault: 500 }),
+  RAPIDAPI_REQUESTS_PER_MONTH: wholeNumberOrNone({ min: 1, max: most, byDefault: 500 }),
 });
 
 const massiveVariables = z.object({

@@ -5,7 +5,7 @@ import { defineOptions } from '../../model/defineOptions.ts';
 import type { Database } from '../connectDatabase.ts';
 import { databaseSchema } from '../databaseSchema.ts';
 import { withRetry } from '../inTransaction.ts';
-import { runForRow, statementOf } from './statement.ts';
+import { runForRow, runStatement, statementOf } from './statement.ts';
 
 export interface RemoveExpiredOptions {
   /** The database, see `connectDatabase`. */
@@ -68,15 +68,22 @@ export async function removeSome(database: Database, retentionDays: number): Pro
       absentMonthDays,
       quotaDays,
     ]);
-  return (await withRetry(database, run)).removed;
+  const { removed } = await withRetry(database, run);
+  await withRetry(database, () => runStatement(database.pool, windowRemoval(database.ownSchema), [retentionDays]));
+  return removed;
+}
+
+/** The windows that nobody has used for so many days. Whoever comes back makes them again. */
+function windowRemoval(ownSchema: string): ReturnType<typeof statementOf> {
+  return statementOf(
+    sql`select from ${sql.ident(ownSchema, 'quota_forget')}(clock_timestamp() - $1::float8 * interval '1 day')`,
+  );
 }
 
 function removal(ownSchema: string): ReturnType<typeof statementOf> {
   const table = (name: string): SQLQuery => sql.ident(ownSchema, name);
   const [requests, batches, months] = [table('requests'), table('batches'), table('fetched_months')];
-  const starts = table('starts');
-  const [slots, limits, days] = [table('quota_slots'), table('quota_limits'), table('quota_days')];
-  const refusedKeys = table('refused_keys');
+  const [starts, days, refusedKeys] = [table('starts'), table('quota_days'), table('refused_keys')];
   return statementOf(sql`
     with expired as (
       select key from ${requests}
@@ -92,13 +99,6 @@ function removal(ownSchema: string): ReturnType<typeof statementOf> {
       delete from ${starts} where started_at < now() - $1::float8 * interval '1 day'
     ), removed_months as (
       delete from ${months} where not present and fetched_at < now() - $3::float8 * interval '1 day'
-    ), removed_limits as (
-      delete from ${limits} where seen_at < now() - $1::float8 * interval '1 day'
-    ), removed_slots as (
-      -- Of windows that nobody uses any more, or not as far as here. Whoever comes back makes them again.
-      delete from ${slots} where free_at < now() - $1::float8 * interval '1 day' and not exists (
-        select from ${limits} as used where used.key = quota_slots.key and used.credits > quota_slots.slot
-          and seen_at >= now() - $1::float8 * interval '1 day')
     ), removed_refusals as (
       -- Of keys that nobody uses any more.
       delete from ${refusedKeys} where try_at < now() - $4::float8 * interval '1 day'

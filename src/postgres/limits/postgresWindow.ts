@@ -4,7 +4,7 @@ import type { SharedWindow } from '../../model/quotaPorts.ts';
 import type { Database } from '../connectDatabase.ts';
 import { databaseSchema } from '../databaseSchema.ts';
 import { apiKeySchema, providerSchema, quotaKey } from './quotaKey.ts';
-import { SlotWindow } from './SlotWindow.ts';
+import { TickWindow } from './TickWindow.ts';
 
 export interface PostgresWindowOptions {
   /** The database, see `connectDatabase`. A grant waits for a connection of its pool: better one that nothing else uses. */
@@ -13,7 +13,7 @@ export interface PostgresWindowOptions {
   provider: string;
   /** The API key. It is not stored: the tables know the beginning of its SHA-256 digest. */
   apiKey: string;
-  /** The credits that the plan allows in a window: a whole number from 1 to 100,000. */
+  /** The credits that the plan allows in a window: a whole number from 1 to 2,147,483,647. */
   credits: number;
   /** The length of the provider's window, in milliseconds. Windows of different lengths do not know of each other. Default: 60000. */
   windowMs?: number | undefined;
@@ -27,7 +27,10 @@ const resolveOptions = defineOptions<PostgresWindowOptions>('postgresWindow')({
   database: databaseSchema,
   provider: providerSchema,
   apiKey: apiKeySchema,
-  credits: z.int().min(1).max(100_000),
+  credits: z
+    .int()
+    .min(1)
+    .max(2 ** 31 - 1),
   windowMs: z
     .int()
     .min(1)
@@ -45,14 +48,15 @@ const resolveOptions = defineOptions<PostgresWindowOptions>('postgresWindow')({
  * One API key's window of credits as a table, shared by all processes that work with the key: never more than `credits`
  * are held at the same time by all of them together. For the `window` option of `creditLimiter`.
  *
- * - A credit is taken, and given back, in one statement; waiting processes lock each other out of nothing. The rows are
- *   made by whoever comes first. Needs the tables that `migrate` makes.
+ * - Credits are counted by the time at which they become free, in ticks of a 600th of the window (10 ms at least): a grant
+ *   costs the same for a plan of 8 credits and of a million, and a credit is held for at most one tick too long. The grants
+ *   of a key follow one another, each in one statement. Needs the tables that `migrate` makes.
  * - A process that dies keeps its credits for `holdMs`, and no longer: nothing has to be cleaned up.
  * - Processes that say different `credits` for one key get along on the smaller number, for as long as the one that said it
  *   has asked within the last 5 minutes (or a window, if that is longer).
- * - What `report` tells of others on the key is held back from all processes, as rows of the same table.
+ * - What `report` tells of others on the key is held back from all processes.
  * - The clock is the database's, so the clocks of the machines may differ. One that jumps ahead frees credits too early; one
- *   that is set back holds them for up to a window and a hold longer.
+ *   that is set back holds them for up to the longest hold in force longer.
  *
  * Without the database there is no grant: `take` rejects with a `SinkError` that is retryable (`database_unavailable`)
  * when the server cannot be had or does not answer within `timeoutMs`, and not retryable (`database_not_ready`) when the
@@ -82,5 +86,5 @@ const resolveOptions = defineOptions<PostgresWindowOptions>('postgresWindow')({
  */
 export function postgresWindow(options: PostgresWindowOptions): SharedWindow {
   const { provider, apiKey, ...settings } = resolveOptions(options);
-  return new SlotWindow({ ...settings, key: `${quotaKey(provider, apiKey)}:${String(settings.windowMs)}` });
+  return new TickWindow({ ...settings, key: `${quotaKey(provider, apiKey)}:${String(settings.windowMs)}` });
 }

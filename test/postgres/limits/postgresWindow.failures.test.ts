@@ -8,16 +8,16 @@ import { administrate, createUser, openTestDatabase } from '../../support/postgr
 import type { TestDatabase } from '../../support/postgres.ts';
 import { deferred } from '../../support/deferred.ts';
 import { track } from '../../support/track.ts';
-import { clockAt, holdMs, openWindow, take, taken, want } from './windowTools.ts';
+import { clockAt, holdMs, openWindow, take, taken, tickMs, want } from './windowTools.ts';
 import type { TestClock } from './windowTools.ts';
 
 const key = { provider: 'twelve-data', apiKey: 'some-api-key' };
 
-/** A database whose slots nobody can touch until `unlock`. */
-async function lockSlots(database: TestDatabase) {
+/** A database whose windows nobody can touch until `unlock`. */
+async function lockWindows(database: TestDatabase) {
   const [locked, unlocked] = [deferred(), deferred()];
   const done = database.pool.tx(async (transaction) => {
-    await transaction.query(sql`lock table ${sql.ident(database.ownSchema, 'quota_slots')} in access exclusive mode`);
+    await transaction.query(sql`lock table ${sql.ident(database.ownSchema, 'quota_windows')} in access exclusive mode`);
     locked.resolve();
     await unlocked.promise;
   });
@@ -40,10 +40,10 @@ async function somebodyWaits({ pool }: TestDatabase, applicationName: string): P
   while (((await pool.query(waiting)) as unknown[]).length === 0);
 }
 
-/** Resolves once all 8 credits have been granted at that time, whether they are still held or not. */
-async function allGrantedAt({ pool, ownSchema }: TestDatabase, { ms }: TestClock): Promise<void> {
-  const granted = sql`select 1 from ${sql.ident(ownSchema, 'quota_slots')} where granted_at = ${new Date(ms)}`;
-  while (((await pool.query(granted)) as unknown[]).length < 8);
+/** Resolves once credits have been granted at that time, whether they are still held or not. */
+async function grantedAt({ pool, ownSchema }: TestDatabase, { ms }: TestClock): Promise<void> {
+  const granted = sql`select 1 from ${sql.ident(ownSchema, 'quota_windows')} where taken_at = ${new Date(ms)}`;
+  while (((await pool.query(granted)) as unknown[]).length === 0);
 }
 
 /** Asks again until all credits are free: the clock stands still, so that only what is given back is. */
@@ -104,14 +104,14 @@ describe('postgresWindow without its database', () => {
     const patient = openWindow(database, clock);
     await patient.release(await take(patient, 8), 8);
     clock.ms += 1;
-    await using slots = await lockSlots(database);
+    await using windows = await lockWindows(database);
     await expect(slow.take(want(8))).rejects.toMatchObject({
       code: 'database_unavailable',
       retryable: true,
       message: expect.stringContaining('did not answer within 50 ms') as string,
     });
-    await slots.unlock();
-    await allGrantedAt(database, clock);
+    await windows.unlock();
+    await grantedAt(database, clock);
     expect(await takesAll(patient)).toBe(8);
   });
 
@@ -124,7 +124,7 @@ describe('postgresWindow without its database', () => {
     const patient = openWindow(database, clock);
     await patient.release(await take(patient, 8), 8);
     clock.ms += 1;
-    await using slots = await lockSlots(database);
+    await using windows = await lockWindows(database);
     const controller = new AbortController();
     const reason = new Error('enough');
     const taking = aborted.take(want(8, { signal: controller.signal }));
@@ -132,8 +132,8 @@ describe('postgresWindow without its database', () => {
     controller.abort(reason);
     await expect(taking).rejects.toBe(reason);
     await expect(aborted.take(want(8, { signal: controller.signal }))).rejects.toBe(reason);
-    await slots.unlock();
-    await allGrantedAt(database, clock);
+    await windows.unlock();
+    await grantedAt(database, clock);
     expect(await takesAll(patient)).toBe(8);
   });
 
@@ -143,7 +143,7 @@ describe('postgresWindow without its database', () => {
     await using other = track(connectAgain(database, applicationName));
     const window = openWindow(other, clockAt());
     await window.release(await take(window, 8), 8);
-    await using slots = await lockSlots(database);
+    await using windows = await lockWindows(database);
     const taking = window.take(want(8));
     taking.catch(() => undefined);
     await somebodyWaits(database, applicationName);
@@ -151,7 +151,7 @@ describe('postgresWindow without its database', () => {
       `select pg_terminate_backend(pid) from pg_stat_activity where application_name = '${applicationName}'`,
     );
     await expect(taking).rejects.toMatchObject({ code: 'database_unavailable', retryable: true });
-    await slots.unlock();
+    await windows.unlock();
     expect(await takesAll(window)).toBe(8);
   });
 
@@ -185,12 +185,12 @@ describe('postgresWindow without its database', () => {
     const window = openWindow(database, clock);
     const grant = await take(window, 8);
     // Both times the statement was run: it is run again, and does no more than before.
-    for (const tell of [() => window.release(grant, 3), () => window.settle(grant, 10)]) {
+    for (const tell of [() => window.release(grant, 3), () => window.settle(grant, tickMs)]) {
       loseNextAnswer(database);
       await tell();
     }
     expect(await taken(window, 8)).toBe(3);
-    clock.ms += 10;
+    clock.ms += tickMs;
     expect(await taken(window, 8)).toBe(5);
   });
 });

@@ -6,6 +6,8 @@ import type { PostgresWindowOptions } from '../../../src/postgres/limits/postgre
 import type { Database } from '../../../src/postgres/connectDatabase.ts';
 
 export const windowMs = 60_000;
+/** A credit is free with the end of its tick, a 600th of the window. */
+export const tickMs = 100;
 export const holdMs = 75_000;
 
 type Want = Parameters<SharedWindow['take']>[0];
@@ -52,9 +54,9 @@ export async function retryInMs(window: SharedWindow, rest: Partial<Want> = {}):
   return (answer as { retryInMs: number }).retryInMs;
 }
 
-export async function slotKeys({ pool, ownSchema }: Database): Promise<string[]> {
+export async function windowKeys({ pool, ownSchema }: Database): Promise<string[]> {
   const rows = (await pool.query(
-    sql`select distinct key from ${sql.ident(ownSchema, 'quota_slots')} order by key`,
+    sql`select distinct key from ${sql.ident(ownSchema, 'quota_windows')} order by key`,
   )) as { key: string }[];
   return rows.map(({ key }) => key);
 }

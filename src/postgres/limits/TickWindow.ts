@@ -2,15 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { OptionsError, SinkError } from '../../model/errors.ts';
 import type { SharedGrant, SharedWindow } from '../../model/quotaPorts.ts';
 import type { Database } from '../connectDatabase.ts';
-import { databaseError } from '../errors.ts';
+import { databaseError, lostAgainstAnother } from '../errors.ts';
 import { withRetry } from '../inTransaction.ts';
 import { plainArray, runForRow, runStatement } from '../ledger/statement.ts';
 import type { Statement } from '../ledger/statement.ts';
 import { inTime } from './inTime.ts';
-import { slotStatements } from './slotStatements.ts';
-import type { GrantRow, SlotStatements } from './slotStatements.ts';
+import { tickStatements } from './tickStatements.ts';
+import type { TakenRow, TickStatements } from './tickStatements.ts';
 
-export interface SlotWindowSettings {
+export interface TickWindowSettings {
   readonly database: Database;
   readonly key: string;
   readonly credits: number;
@@ -21,34 +21,37 @@ export interface SlotWindowSettings {
 
 type Want = Parameters<SharedWindow['take']>[0];
 
-/** How often a process says how many credits it counts on, as long as it takes any. */
-const announceMs = 30_000;
-/** For how long that binds the others: a few announcements may fail. */
+/** For how long a number of credits that a process counts on binds the others: it is said again every 30 s. */
 const inForceMs = 300_000;
+/** A window is counted in so many ticks: a credit is held for up to one of them too long. */
+const ticksPerWindow = 600;
+const shortestTickMs = 10;
 /** After this share of its hold a grant is not used any more: its call might outlast it. */
 const staleShare = 1 / 20;
 /** When to ask again where nothing tells. */
 const pollMs = 250;
+/** Where the isolation is stricter than READ COMMITTED, only one of those that ask at the same time is answered. */
+const longestPauseMs = 20;
 /** What a column of PostgreSQL can count. */
 const mostUsed = 2 ** 31 - 1;
-const retries = { maxRetries: 3 };
+const retries = { maxRetries: 6, retryDelayMs: 20 };
 
 /** `postgresWindow`, with the rows it works on under `key`. */
-export class SlotWindow implements SharedWindow {
-  readonly #settings: SlotWindowSettings;
-  readonly #statements: SlotStatements;
+export class TickWindow implements SharedWindow {
+  readonly #settings: TickWindowSettings;
+  readonly #statements: TickStatements;
+  readonly #tickMs: number;
+  readonly #inForceMs: number;
   /** What a grant still holds. */
   readonly #kept = new WeakMap<SharedGrant, number>();
-  /** What all processes held before it. */
-  readonly #heldBefore = new WeakMap<SharedGrant, number>();
   /** Grants that nobody uses, and that may have been made. */
   readonly #abandoned = new Set<string>();
-  #announcedAt = -Infinity;
-  #announcing: Promise<void> | undefined;
 
-  constructor(settings: SlotWindowSettings) {
+  constructor(settings: TickWindowSettings) {
     this.#settings = settings;
-    this.#statements = slotStatements(settings.database.ownSchema);
+    this.#statements = tickStatements(settings.database.ownSchema);
+    this.#tickMs = Math.max(shortestTickMs, Math.ceil(settings.windowMs / ticksPerWindow));
+    this.#inForceMs = Math.max(inForceMs, settings.windowMs);
   }
 
   async take(want: Want): Promise<SharedGrant | { readonly retryInMs: number }> {
@@ -56,17 +59,16 @@ export class SlotWindow implements SharedWindow {
     // The caller's time limit runs from here on, and the time for a connection is part of it.
     const askedAt = performance.now();
     const id = randomUUID();
-    const asking = this.#ask(id, want);
+    const asking = this.#ask(id, want, askedAt);
     try {
       const row = await inTime(asking, this.#settings.timeoutMs, want.signal, () => this.#tooLate());
-      if (row.credits === 0) return { retryInMs: this.#retryInMs(row, want) };
+      if (row.taken === 0) return { retryInMs: this.#retryInMs(row, want) };
       if (performance.now() - askedAt > want.holdMs * staleShare) {
         await this.#free([id]);
         return { retryInMs: pollMs };
       }
-      const grant = { id, credits: row.credits };
-      this.#kept.set(grant, row.credits);
-      this.#heldBefore.set(grant, row.held);
+      const grant = { id, credits: row.taken };
+      this.#kept.set(grant, row.taken);
       return grant;
     } catch (error) {
       this.#abandon(id, asking);
@@ -81,22 +83,21 @@ export class SlotWindow implements SharedWindow {
       throw new OptionsError(`SharedWindow.release: expected 0 to ${String(kept)} credits, got ${String(unused)}`);
     }
     this.#kept.set(grant, kept - unused);
-    await this.#retrying(this.#statements.release, [grant.id, kept - unused, this.#now()]);
+    await this.#retrying(this.#statements.release, [grant.id, kept - unused]);
   }
 
   async settle(grant: SharedGrant, freeInMs: number, refused = false): Promise<void> {
     checkMilliseconds('settle', freeInMs);
-    await this.#retrying(this.#statements.settle, [grant.id, freeInMs, this.#now(), refused]);
+    await this.#retrying(this.#statements.settle, [grant.id, freeInMs, this.#tickMs, refused, this.#now()]);
   }
 
   /** The next answer tells again: it is not tried twice. */
   async report(grant: SharedGrant, used: number, holdMs: number): Promise<void> {
     checkMilliseconds('report', holdMs);
-    const heldBefore = this.#heldBefore.get(grant);
-    if (heldBefore === undefined || !(used > 0)) return;
-    const { database, key, windowMs } = this.#settings;
+    if (!this.#kept.has(grant) || !(used > 0)) return;
+    const { database, key } = this.#settings;
     const most = Math.min(Math.ceil(used), mostUsed);
-    const values = [key, grant.id, most, heldBefore, holdMs, Math.max(inForceMs, windowMs), this.#now()];
+    const values = [key, grant.id, most, holdMs, this.#tickMs, this.#inForceMs, this.#now()];
     try {
       await runStatement(database.pool, this.#statements.report, values);
     } catch (error) {
@@ -104,13 +105,20 @@ export class SlotWindow implements SharedWindow {
     }
   }
 
-  async #ask(id: string, want: Want): Promise<GrantRow> {
-    const { database, key, windowMs } = this.#settings;
-    const { credits, min, reserve, holdMs } = want;
+  async #ask(id: string, { credits, min, reserve, holdMs, signal }: Want, askedAt: number): Promise<TakenRow> {
+    const { database, key, windowMs, timeoutMs, credits: own } = this.#settings;
     await this.#freeAbandoned();
-    await this.#announce();
-    const times = [holdMs, windowMs, Math.max(inForceMs, windowMs), this.#now()];
-    return runForRow(database.pool, this.#statements.grant, [key, credits, min, reserve, id, ...times]);
+    const sizes = [holdMs, windowMs, this.#tickMs, own, this.#inForceMs];
+    for (;;) {
+      const values = [key, credits, min, reserve, id, ...sizes, this.#now()];
+      try {
+        return await runForRow(database.pool, this.#statements.take, values);
+      } catch (error) {
+        // It has been rolled back, and nothing was granted.
+        if (!lostAgainstAnother(error) || signal.aborted || performance.now() - askedAt > timeoutMs) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * longestPauseMs));
+    }
   }
 
   /** The parameter that stands for the database's clock when it is null. */
@@ -118,33 +126,16 @@ export class SlotWindow implements SharedWindow {
     return this.#settings.now?.() ?? null;
   }
 
-  async #announce(): Promise<void> {
-    const clock = this.#settings.now ?? (() => performance.now());
-    if (Math.abs(clock() - this.#announcedAt) < announceMs) return;
-    const { database, key, credits, windowMs } = this.#settings;
-    const announced = async (): Promise<void> => {
-      await runStatement(database.pool, this.#statements.announce, [key, credits, this.#now(), windowMs]);
-      this.#announcedAt = clock();
-    };
-    this.#announcing ??= announced().finally(() => (this.#announcing = undefined));
-    await this.#announcing;
-  }
-
-  #retryInMs({ allowed, slots, retry_in_ms }: GrantRow, { min }: Want): number {
-    // Somebody has removed our rows: they are made again before the next try.
-    if (allowed === 0 || slots < this.#settings.credits) {
-      this.#announcedAt = -Infinity;
-      return pollMs;
-    }
+  #retryInMs({ allowed, retry_in_ms }: TakenRow, { min }: Want): number {
     if (min > allowed) throw this.#tooMuch(min, allowed);
     return Math.ceil(retry_in_ms ?? pollMs);
   }
 
   /** What is granted after all goes back; where even that fails, before the next grant. */
-  #abandon(id: string, asking: Promise<GrantRow>): void {
+  #abandon(id: string, asking: Promise<TakenRow>): void {
     const giveBack = async (): Promise<void> => {
       const row = await asking.catch(() => undefined);
-      if (row?.credits === 0) return;
+      if (row?.taken === 0) return;
       // Without an answer, nobody knows what has become of the statement.
       this.#abandoned.add(id);
       if (row !== undefined) await this.#freeAbandoned();
@@ -161,7 +152,7 @@ export class SlotWindow implements SharedWindow {
 
   async #free(ids: readonly string[]): Promise<void> {
     const { database, key } = this.#settings;
-    await runStatement(database.pool, this.#statements.free, [key, plainArray(ids), this.#now()]);
+    await runStatement(database.pool, this.#statements.free, [key, plainArray(ids)]);
   }
 
   /** Only for statements that may be run twice. */
