@@ -5,6 +5,7 @@ import type { MonthlyPrices, MonthlyRange } from '../model/records.ts';
 import { frankfurterChecks, type FrankfurterOptions } from './frankfurter/frankfurterOptions.ts';
 import { frankfurterProvider } from './frankfurter/frankfurterProvider.ts';
 import { addMonths, pricesInRange, splitRange, unionOf } from './monthlyRanges.ts';
+import { MonthsPerCall } from './monthsPerCall.ts';
 
 export interface FrankfurterMonthlyOptions extends FrankfurterOptions {
   /**
@@ -62,12 +63,13 @@ const monthsBefore = 2;
  */
 export function frankfurterMonthly(options: FrankfurterMonthlyOptions = {}): Provider<MonthlyRange, MonthlyPrices> {
   const { price, maxMonthsPerCall, ...resolved } = resolveOptions(options);
-  return frankfurterProvider(resolved, {
+  const months = new MonthsPerCall(maxMonthsPerCall, monthsBefore + 1);
+  const provider = frankfurterProvider<MonthlyRange, MonthlyPrices>(resolved, {
     requests: (ranges) => {
       const { startDate, endDate } = unionOf(ranges);
       const from = addMonths(startDate, -monthsBefore);
       const group = price === 'average' ? { group: 'month' } : {};
-      return splitRange({ startDate: from, endDate }, maxMonthsPerCall).map((part) => ({
+      return splitRange({ startDate: from, endDate }, months.most).map((part) => ({
         from: part.startDate,
         to: part.endDate,
         ...group,
@@ -75,4 +77,5 @@ export function frankfurterMonthly(options: FrankfurterMonthlyOptions = {}): Pro
     },
     read: pricesInRange,
   });
+  return { ...provider, fetch: (ranges, call) => months.ask(ranges, () => provider.fetch(ranges, call)) };
 }

@@ -8,6 +8,7 @@ import { askMassive, providerName, type MassiveBars } from './massive/askMassive
 import { firstMonthOf, massiveRequests } from './massive/massiveRequests.ts';
 import { massiveTicker } from './massive/massiveTicker.ts';
 import { dateOf, monthOf, pricesInRange, type DateRange } from './monthlyRanges.ts';
+import { MonthsPerCall } from './monthsPerCall.ts';
 import { otherInterval, otherRange } from './monthsOther.ts';
 import { readDecimals, type JsonRecord } from './readDecimals.ts';
 
@@ -81,6 +82,7 @@ const fields = { price: { key: 'c' } } as const;
  */
 export function massiveMonthly(options: MassiveOptions): Provider<MonthlyRange, MonthlyPrices> {
   const { historyMonths, maxMonthsPerCall, now, ...connection } = resolveOptions(options);
+  const months = new MonthsPerCall(maxMonthsPerCall);
 
   /** What to ask for; an error for what is never sent. */
   function requestsOf(range: MonthlyRange) {
@@ -88,7 +90,10 @@ export function massiveMonthly(options: MassiveOptions): Provider<MonthlyRange, 
     if (PipelineError.isInstance(ticker)) return ticker;
     const firstMonth = historyMonths === undefined ? '' : firstMonthOf(historyMonths, now());
     if (monthOf(range.startDate) < firstMonth) return beforeHistory(range, firstMonth);
-    return massiveRequests(range, { maxMonthsPerCall, nowMs: now() }).map((dates) => ({ ticker, ...dates }));
+    return massiveRequests(range, { maxMonthsPerCall: months.most, nowMs: now() }).map((dates) => ({
+      ticker,
+      ...dates,
+    }));
   }
 
   async function fetchRange(range: MonthlyRange, signal: AbortSignal): Promise<MonthlyPrices | PipelineError> {
@@ -112,7 +117,7 @@ export function massiveMonthly(options: MassiveOptions): Provider<MonthlyRange, 
     async fetch(ranges, { signal }) {
       signal.throwIfAborted();
       const answers: (MonthlyPrices | PipelineError)[] = [];
-      for (const range of ranges) answers.push(await fetchRange(range, signal));
+      for (const range of ranges) answers.push(await months.ask([range], () => fetchRange(range, signal)));
       return answers;
     },
   };

@@ -5,6 +5,7 @@ import type { Provider } from '../model/ports.ts';
 import type { MonthlyPrice, MonthlyPrices, MonthlyRange } from '../model/records.ts';
 import { answersOther } from './answersOther.ts';
 import { isDate, pricesInRange, splitRange, unionOf } from './monthlyRanges.ts';
+import { MonthsPerCall } from './monthsPerCall.ts';
 import { otherInterval, otherRange } from './monthsOther.ts';
 import { isJsonRecord, readDecimals, type JsonRecord } from './readDecimals.ts';
 import { metaOf, nameOf, providerName } from './twelveData/askTwelveData.ts';
@@ -63,10 +64,11 @@ const fields = { price: { key: 'close' } } as const;
  */
 export function twelveDataMonthly(options: TwelveDataMonthlyOptions): Provider<MonthlyRange, MonthlyPrices> {
   const { maxMonthsPerCall, ...resolved } = resolveOptions(options);
-  return twelveDataProvider(resolved, {
+  const months = new MonthsPerCall(maxMonthsPerCall);
+  const provider = twelveDataProvider<MonthlyRange, MonthlyPrices>(resolved, {
     timeoutMs: 30_000, // a series is a hundred times as long as a quote
     requests: (ranges) =>
-      splitRange(unionOf(ranges), maxMonthsPerCall).map(({ startDate, endDate }) => ({
+      splitRange(unionOf(ranges), months.most).map(({ startDate, endDate }) => ({
         interval,
         start_date: startDate,
         end_date: endDate,
@@ -80,6 +82,7 @@ export function twelveDataMonthly(options: TwelveDataMonthlyOptions): Provider<M
         parts.flatMap(({ prices }) => prices),
       ),
   });
+  return { ...provider, fetch: (ranges, call) => months.ask(ranges, () => provider.fetch(ranges, call)) };
 }
 
 /** No values are none: a list that is empty, null, or left out by a series that says what it is about. */

@@ -110,10 +110,13 @@ export class BatchRun<I, T> implements Run<I, T> {
     }
     const refused = failures.filter(({ error }) => isRateLimit(error)).map(({ entry }) => entry);
     this.#putBack(refused);
+    const tooLong = failures.filter(({ error }) => error.code === 'response_too_large' && call.entries.length > 1);
+    for (const { entry } of tooLong) entry.most = Math.ceil(call.entries.length / 2);
+    this.#putBack(tooLong.map(({ entry }) => entry));
     // The call that waits already has to wait longer than was announced.
     if (refused.length > 0 && this.#isAsking) announceWait(this.inTurn, { credits: costOf(provider, refused), min: 0 });
     this.#retryOrFail(
-      failures.filter(({ error }) => !isRateLimit(error)),
+      failures.filter((failure) => !isRateLimit(failure.error) && !tooLong.includes(failure)),
       call,
     );
     this.#proceed();

@@ -58,10 +58,14 @@ function companionsOf<I, T>(
   { call: { request, lane, batch }, settings, queue: { isCut }, receiver }: BatchInTurn<I, T>,
   entries: readonly Entry<I>[],
 ): readonly BatchInTurn<I, T>[] {
-  if (batch === undefined || !isCut || entries.some(({ failures }) => failures > 0)) return [];
+  if (batch === undefined || !isCut || entries.some(({ failures, most }) => failures > 0 || most !== undefined))
+    return [];
   return settings.state
     .batches()
-    .filter(({ call, queue }) => call.request === request && call.lane === lane && queue.first?.failures === 0)
+    .filter(
+      ({ call, queue }) =>
+        call.request === request && call.lane === lane && queue.first?.failures === 0 && queue.first.most === undefined,
+    )
     .filter((other) => other.receiver !== receiver && other.call.batch !== undefined)
     .sort((one, other) => (one.call.batch ?? 0) - (other.call.batch ?? 0));
 }

@@ -7,6 +7,8 @@ export interface Entry<I> {
   /** What it is to the provider; follows the input. */
   key: string;
   failures: number;
+  /** Most inputs of a call with it: the answer about more was too long. */
+  most?: number;
 }
 
 /** The inputs of a work batch that are to be asked for: now, or after a wait between retries. */
@@ -90,7 +92,7 @@ export class InputQueue<I> {
   /** Takes out the longest run of entries, at most `most`, that costs no more than `credits`. */
   take(most: number, credits: number, cost: (entries: readonly Entry<I>[]) => number): readonly Entry<I>[] {
     let fits = 0;
-    let limit = Math.min(most, this.#waiting.length);
+    let limit = this.#mostOf(Math.min(most, this.#waiting.length));
     while (fits < limit) {
       const middle = Math.ceil((fits + limit) / 2);
       if (cost(this.waiting(middle)) <= credits) fits = middle;
@@ -98,6 +100,15 @@ export class InputQueue<I> {
     }
     if (fits > 0 && fits < this.#waiting.length) this.#isCut = true;
     return this.#waiting.splice(0, fits);
+  }
+
+  /** How many of the first entries may go together. */
+  #mostOf(most: number): number {
+    let limit = most;
+    for (let index = 0; index < limit; index += 1) {
+      limit = Math.min(limit, Math.max(index, this.#waiting[index]?.most ?? limit));
+    }
+    return limit;
   }
 
   #all(): readonly Entry<I>[] {
