@@ -24,6 +24,7 @@ export const errorCodes = [
   'value_out_of_range',
   'row_rejected',
   'database_unavailable',
+  'database_busy',
   'database_error',
   'database_not_ready',
   'publish_failed',

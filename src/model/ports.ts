@@ -258,6 +258,8 @@ export interface Sink<I, T> {
    * request. Rejects when nothing was stored.
    */
   write(batch: Batch<I, T>, call: { readonly signal: AbortSignal }): Promise<WriteResult<I, T>>;
+  /** Rejects when whoever stores gives no answers or takes no writes, whatever the batch. */
+  probe?(): Promise<void>;
 }
 
 /** Where events go. */

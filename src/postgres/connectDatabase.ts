@@ -6,6 +6,7 @@ import { OptionsError } from '../model/errors.ts';
 import { readConnectionUrl } from './connectionUrl.ts';
 import type { ConnectionUrl, ServerName } from './connectionUrl.ts';
 import { identifierName } from './identifierName.ts';
+import { probe } from './probe.ts';
 import { transactionPooling, unprepared } from './pool/transactionPooling.ts';
 
 /** A PostgreSQL database and the schemas this library uses in it. */
@@ -18,6 +19,11 @@ export interface Database {
   readonly ownSchema: string;
   /** Host, database and user, for messages; the password is not in it. */
   readonly server: ServerName;
+  /**
+   * Asks, on a connection of its own, whether the server answers `select 1` and takes a write to the library's own tables, which is
+   * undone; rejects with the driver's error when it does not. Calls at the same time share one answer.
+   */
+  probe(): Promise<void>;
   /** Closes all connections, once the queries under way have ended. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -114,10 +120,31 @@ export function connectDatabase(options: ConnectDatabaseOptions): Database {
     );
   }
   const target = readConnectionUrl(url, 'connectDatabase');
-  const pool = openPool(target, { ...settings, lockTimeoutMs });
+  const open = (poolSize: number): ConnectionPool => openPool(target, { ...settings, lockTimeoutMs, poolSize });
+  const pool = open(settings.poolSize);
+  // Its own, since what is asked may be why all connections of the other are busy.
+  let probes: ConnectionPool | undefined;
+  let probing: Promise<void> | undefined;
   let closed: Promise<void> | undefined;
-  const close = (): Promise<void> => (closed ??= pool.dispose());
-  return { pool, schema, ownSchema, server: target.server, close, [Symbol.asyncDispose]: close };
+  const close = (): Promise<void> =>
+    (closed ??= (async () => {
+      const ofProbes = probes?.dispose().catch(() => undefined);
+      await pool.dispose();
+      // One that waits for a server without answers ends by itself.
+      if (probing === undefined) await ofProbes;
+    })());
+  return {
+    pool,
+    schema,
+    ownSchema,
+    server: target.server,
+    probe: () =>
+      (probing ??= probe((probes ??= open(1)), ownSchema).finally(() => {
+        probing = undefined;
+      })),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }
 
 const { DataTypeID } = createConnectionPool;

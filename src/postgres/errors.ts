@@ -14,6 +14,7 @@ interface DriverError {
 /** The server cannot be had now (ENOENT: its socket is not there), takes no writes, or others are in the way: the same may succeed a moment later. */
 const transientCodes =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND|ENOENT|08.{3}|57P0[1-5]|25006|25P03|40001|40P01|55P03|55006|53300|CONNECTION_POOL:(QUEUE|OPEN)_TIMEOUT)$/;
+const sqlState = /^[0-9A-Z]{5}$/;
 /** Other transactions are in the way: conflicts, deadlocks, locks, objects in use. */
 const conflicts = /^(40001|40P01|55P03|55006)$/;
 /** The driver's own errors have no code: pg 8 client.js, "Connection terminated", "timeout expired", "Query read timeout". */
@@ -42,10 +43,11 @@ export function isTransient(error: unknown): boolean {
   return code === '' ? transientMessages.test(message) : transientCodes.test(code);
 }
 
-/** The SQLSTATE, or the code of the driver, that an error or what caused it carries; empty where there is none. */
+/** The SQLSTATE that an error of the server, or what was made of one, carries; empty where there is none. */
 export function stateOf(error: unknown): string {
-  const { code } = driverError(PipelineError.isInstance(error) ? error.cause : error);
-  return code;
+  if (PipelineError.isInstance(error)) return stateOf(error.cause);
+  const { code } = driverError(error);
+  return sqlState.test(code) && code !== 'EPIPE' ? code : '';
 }
 
 /** Whether the database answers, and other transactions are in the way. */

@@ -10,15 +10,21 @@ export interface PatientSinkOptions<S extends Sink<unknown, unknown>> {
   sink: S;
   /** The first pause before the database is asked again, in milliseconds; it doubles each time. Default: 250. */
   minDelayMs?: number | undefined;
-  /** The longest pause, in milliseconds. Default: 5000. */
+  /** The longest pause while the database is away or busy, in milliseconds. Default: 5000. */
   maxDelayMs?: number | undefined;
-  /** A call that has no answer for so long counts as waiting, too, in milliseconds. Default: 5000. */
+  /**
+   * A call that has no answer for so long counts as waiting, too, in milliseconds: the database is away, unless it answers the
+   * sink's `probe`, which is asked after half of the time; then it is busy. Default: 5000.
+   */
   answerWithinMs?: number | undefined;
   /** Ends the waits of the ledger, whose calls have no signal of their own. Default: they wait until the database is back. */
   signal?: AbortSignal | undefined;
-  /** Told when the waiting begins, and why: once, however many calls wait. Default: nobody. */
+  /**
+   * Told when the waiting begins, and why: once for each of the codes `database_unavailable`, `database_busy` (it answers, but a
+   * statement is slow, or waits for a lock) and `database_not_ready`, however many calls wait. Default: nobody.
+   */
   onWait?: ((error: PipelineError) => void) | undefined;
-  /** Told when the database answers again, and after which time, in milliseconds. Default: nobody. */
+  /** Told when nobody has to wait any more, and after which time, in milliseconds. Default: nobody. */
   onBack?: ((waitedMs: number) => void) | undefined;
   /** Spreads the pauses between half and all of their length. Default: Math.random. */
   random?: (() => number) | undefined;
@@ -47,9 +53,9 @@ export type PatientSink<S extends Sink<unknown, unknown>> = Pick<S, keyof S & ke
  * The same sink, for a process that outlives its database: what fails because the database is away is tried again until it
  * succeeds or the call's signal fires, and nothing that was fetched is lost.
  *
- * Tried again is what fails with a retryable error, such as `database_unavailable`; and, as long as the database has never
- * answered, `database_not_ready`, because somebody may still be setting it up. While it is away, one call tries and all
- * others wait for it. A write that is tried again means the same: rows get the time when their value was fetched, and whether
+ * Tried again is what fails with a retryable error, such as `database_unavailable`; `database_not_ready`, with pauses that grow
+ * to a minute, because somebody has to see to the deployment; and any `database_error` while the sink's `probe` fails as well.
+ * While the database is away, one call tries and all others wait for it. A write that is tried again means the same: rows get the time when their value was fetched, and whether
  * a COMMIT whose answer was lost had taken effect, the ledger tells. Other errors pass at once. An aborted call rejects at once with
  * the signal's reason.
  *
@@ -79,10 +85,12 @@ export type PatientSink<S extends Sink<unknown, unknown>> = Pick<S, keyof S & ke
 export function patientSink<S extends Sink<unknown, unknown>>(options: PatientSinkOptions<S>): PatientSink<S> {
   const { sink, signal: ledgerSignal, ...settings } = resolveOptions(options);
   const { name, ledger } = sink;
-  const patience = new Patience({ name, ...settings });
+  const probe = sink.probe && (async (): Promise<void> => sink.probe?.());
+  const patience = new Patience({ name, probe, ...settings });
   const patient: Sink<unknown, unknown> = {
     name,
     ledger: ledger && patientLedger(ledger, patience, ledgerSignal),
+    ...(probe && { probe }),
     ...(sink.refuse && { refuse: (input) => sink.refuse?.(input) }),
     ...(sink.current && {
       current: (inputs, call) =>

@@ -164,19 +164,125 @@ describe('a patient sink', () => {
     await expect(patient.write(write, never())).rejects.toBe(state.error);
   });
 
-  it('waits for a database that is set up yet, but not for one that has lost something', async () => {
+  // Issue 10, item 7: what was missing later failed the batch at once, which had been paid for.
+  it('waits for what is missing, with pauses that grow to a minute once the database has answered', async () => {
     vi.useFakeTimers();
     const { sink, state } = flakySink();
-    const patient = patientSink({ sink });
-    state.error = new SinkError('database_not_ready', 'there is no such table');
-    const writing = patient.write(write, never());
+    const told: string[] = [];
+    const patient = patientSink({
+      sink,
+      random: () => 1,
+      onWait: ({ code }) => told.push(code),
+      onBack: () => told.push('back'),
+    });
+    const missing = new SinkError('database_not_ready', 'there is no such table');
+    state.error = missing;
+    const first = patient.write(write, never());
     await vi.advanceTimersByTimeAsync(minuteMs);
     expect(patient.isWaiting()).toBe(true);
     state.error = undefined;
     await vi.advanceTimersByTimeAsync(5000);
-    expect((await writing).inserted).toBe(1);
-    state.error = new SinkError('database_not_ready', 'there is no such table');
-    await expect(patient.write(write, never())).rejects.toBe(state.error);
+    expect((await first).inserted).toBe(1);
+    state.error = missing;
+    state.tries = 0;
+    const writing = patient.write({ ...write, index: 1 }, never());
+    const times: number[] = [];
+    for (let seconds = 0; seconds < 300; seconds += 1) {
+      const { tries } = state;
+      await vi.advanceTimersByTimeAsync(1000);
+      if (state.tries > tries) times.push(seconds);
+    }
+    // 0.25, 0.5, 1, 2, 4, 8, 16, 32 s after one another, then every minute.
+    expect(times.slice(-7)).toEqual([7, 15, 31, 63, 123, 183, 243]);
+    expect(patient.isWaiting()).toBe(true);
+    // What does not need it goes on meanwhile, and proves nothing of it.
+    state.error = undefined;
+    expect(await patient.ledger.storedNumbers('r')).toEqual([0]);
+    expect(patient.isWaiting()).toBe(true);
+    await vi.advanceTimersByTimeAsync(minuteMs);
+    expect((await writing).unchanged).toBe(1);
+    expect(patient.isWaiting()).toBe(false);
+    expect(told).toEqual(['database_not_ready', 'back', 'database_not_ready', 'back']);
+  });
+
+  describe('with a probe', () => {
+    /** A sink that hangs or fails, and the answers of its probe. */
+    function probed() {
+      const stored = memorySink<string, number>();
+      const answer = deferred();
+      const state = { isThere: true, error: undefined as PipelineError | undefined };
+      const probe = vi.fn(async () => {
+        await Promise.resolve();
+        if (!state.isThere) throw new Error('no answer');
+      });
+      const sink: Sink<string, number> = {
+        ...stored,
+        probe,
+        write: async (batch, call) => {
+          await answer.promise;
+          if (state.error !== undefined) throw state.error;
+          return stored.write(batch, call);
+        },
+      };
+      const told: string[] = [];
+      const patient = patientSink({ sink, onWait: ({ code }) => told.push(code), onBack: () => told.push('back') });
+      return { patient, state, told, answer, probe };
+    }
+
+    // Issue 10, item 7: it was logged as away.
+    it('does not call a slow database away, but waits for it', async () => {
+      vi.useFakeTimers();
+      const { patient, told, answer, probe } = probed();
+      const writing = patient.write(write, never());
+      await vi.advanceTimersByTimeAsync(minuteMs);
+      expect([told, patient.isWaiting()]).toEqual([['database_busy'], true]);
+      expect(probe).toHaveBeenCalledTimes(12);
+      answer.resolve();
+      expect((await writing).inserted).toBe(1);
+      expect([told, patient.isWaiting()]).toEqual([['database_busy', 'back'], false]);
+      expect(vi.getTimerCount()).toBe(0);
+    });
+
+    it('calls a silent database away whose probe has no answer either', async () => {
+      vi.useFakeTimers();
+      const { patient, state, told, answer } = probed();
+      state.isThere = false;
+      const writing = patient.write(write, never());
+      await vi.advanceTimersByTimeAsync(5000);
+      expect([told, patient.isWaiting()]).toEqual([['database_unavailable'], true]);
+      answer.resolve();
+      await writing;
+      expect(told).toEqual(['database_unavailable', 'back']);
+    });
+
+    it('waits with any state while the probe fails as well, and passes it when the probe is answered', async () => {
+      vi.useFakeTimers();
+      const { patient, state, told, answer } = probed();
+      answer.resolve();
+      state.isThere = false;
+      state.error = new SinkError('database_error', 'could not extend file (53100)');
+      const writing = patient.write(write, never()).catch((error: unknown) => error);
+      await vi.advanceTimersByTimeAsync(minuteMs);
+      expect([told, patient.isWaiting()]).toEqual([['database_unavailable'], true]);
+      state.isThere = true;
+      await vi.advanceTimersByTimeAsync(5000);
+      expect(await writing).toBe(state.error);
+    });
+
+    it('lets a call that meets a lock try again by itself, and nobody else wait for it', async () => {
+      vi.useFakeTimers();
+      const { patient, state, told, answer } = probed();
+      answer.resolve();
+      const cause = Object.assign(new Error('canceling statement due to lock timeout'), { code: '55P03' });
+      state.error = new SinkError('database_unavailable', 'a lock', { retryable: true, cause });
+      const writing = patient.write(write, never());
+      await vi.advanceTimersByTimeAsync(minuteMs);
+      expect(await patient.ledger?.storedNumbers('r')).toEqual([]);
+      expect([told, patient.isWaiting()]).toEqual([['database_busy'], true]);
+      state.error = undefined;
+      await vi.advanceTimersByTimeAsync(5000);
+      expect((await writing).inserted).toBe(1);
+    });
   });
 
   it('ends the wait of an aborted call at once, and leaves its turn to the next', async () => {
@@ -253,7 +359,11 @@ describe('a patient sink', () => {
     vi.useFakeTimers();
     const { sink, state } = flakySink();
     const onBack = vi.fn();
-    const knowing: Required<Sink<string, number>> = { ...sink, refuse: () => undefined, current: pendingAll };
+    const knowing: Required<Omit<Sink<string, number>, 'probe'>> = {
+      ...sink,
+      refuse: () => undefined,
+      current: pendingAll,
+    };
     const patient = patientSink({ sink: knowing, onBack });
     state.error = away();
     const writing = patient.write(write, never());

@@ -1,6 +1,14 @@
 import { PipelineError, SinkError } from '../../model/errors.ts';
+import { isConflict, stateOf } from '../errors.ts';
+import { pause } from '../inTransaction.ts';
 import { untilAborted } from '../untilAborted.ts';
 import { Outage } from './Outage.ts';
+
+/**
+ * Why calls wait. `away`: the database gives no answers, or takes no writes. `busy`: it answers, but a statement is slow, or
+ * others hold what it needs. `not-ready`: somebody has to see to the deployment.
+ */
+type WaitReason = 'away' | 'busy' | 'not-ready';
 
 export interface PatienceSettings {
   /** Who waits, for messages. */
@@ -8,6 +16,8 @@ export interface PatienceSettings {
   readonly minDelayMs: number;
   readonly maxDelayMs: number;
   readonly answerWithinMs: number;
+  /** Rejects when the database gives no answers or takes no writes. */
+  readonly probe?: (() => Promise<void>) | undefined;
   readonly onWait?: ((error: PipelineError) => void) | undefined;
   readonly onBack?: ((waitedMs: number) => void) | undefined;
   readonly random: () => number;
@@ -20,16 +30,31 @@ export interface PatientCall {
   readonly isProof?: boolean | undefined;
 }
 
+/** What became of a try. */
+type Tried<Result> = { readonly result: Result } | { readonly isShared: boolean; readonly reason: WaitReason };
+
+/** The longest pause while somebody has to see to the deployment, in milliseconds. */
+const notReadyDelayMs = 60_000;
+/** Nobody gets into the database: all calls fail alike. */
+const loginStates = /^(28|3D)/;
+
 /**
- * Makes calls again for as long as the database is away.
+ * Makes calls again for as long as the database is away, is busy, or lacks something.
  *
- * Meanwhile one call at a time tries whether it is back, and all others wait for what becomes of it: a server that is
- * starting up meets no crowd. A call without an answer for long begins such a time, too: the server may be frozen.
+ * While it is away, one call at a time tries whether it is back, and all others wait for what becomes of it: a server that is
+ * starting up meets no crowd. A call without an answer for long begins such a time, too, unless a probe is answered: the server
+ * may be frozen. Where only a table is missing or only a statement is slow, each call waits by itself.
  */
 export class Patience {
   readonly #settings: PatienceSettings;
   #outage: Outage | undefined;
-  /** Until then somebody may still be setting up the database: what is missing is waited for. */
+  /** Calls that wait by themselves. */
+  readonly #apart = new Set<object>();
+  /** What was told since the waiting began, so that it is told once. */
+  readonly #told = new Set<WaitReason>();
+  /** When a waiting began whose end was not told yet: those who waited may have been called off. */
+  #since: number | undefined;
+  /** Until then somebody may still be setting up the database: what is missing may be there soon. */
   #hasAnswered = false;
 
   constructor(settings: PatienceSettings) {
@@ -37,69 +62,140 @@ export class Patience {
   }
 
   get isWaiting(): boolean {
-    return this.#outage !== undefined;
+    return this.#outage !== undefined || this.#apart.size > 0;
   }
 
   /** The result of `attempt`, or what it fails with for another reason; the signal's reason as soon as it fires. */
   async run<Result>(attempt: () => Promise<Result>, options: PatientCall = {}): Promise<Result> {
     const call = {};
     try {
-      for (;;) {
+      for (let pauses = 0; ; pauses += 1) {
         options.signal?.throwIfAborted();
         await this.#outage?.turn(call, options.signal);
         const tried = await this.#try(call, attempt, options);
-        if (tried !== undefined) return tried.result;
+        if ('result' in tried) return tried.result;
+        if (!tried.isShared) await pause(this.#delayMs(pauses, tried.reason), options.signal);
       }
     } finally {
-      if (this.#outage?.leave(call) === true) this.#end();
+      this.#apart.delete(call);
+      if (this.#outage?.leave(call) === true) this.#endOutage();
+      if (!this.isWaiting) this.#told.clear();
     }
   }
 
-  /** Undefined when the database is away. */
   async #try<Result>(
     call: object,
     attempt: () => Promise<Result>,
     { signal, isProof = true }: PatientCall,
-  ): Promise<{ readonly result: Result } | undefined> {
-    const silence = setTimeout(() => {
-      this.#outageFor(this.#silent()).join(call);
-    }, this.#settings.answerWithinMs);
+  ): Promise<Tried<Result>> {
+    const endWatch = this.#watch(call);
     try {
       const result = await untilAborted(attempt(), signal);
+      this.#apart.delete(call);
       if (isProof) this.#found();
       return { result };
     } catch (error) {
       signal?.throwIfAborted();
-      if (!this.#isAway(error)) {
+      const reason = await this.#reasonOf(error);
+      signal?.throwIfAborted();
+      if (reason === undefined) {
+        this.#apart.delete(call);
         this.#over();
         throw error;
       }
-      this.#outageFor(error).missed(call);
-      return undefined;
+      return { reason, isShared: this.#wait(call, error as PipelineError, reason) };
     } finally {
-      clearTimeout(silence);
+      endWatch();
     }
   }
 
-  #isAway(error: unknown): error is PipelineError {
-    if (!PipelineError.isInstance(error)) return false;
-    return error.retryable || (error.code === 'database_not_ready' && !this.#hasAnswered);
+  /** Why a call that failed is to be made again; undefined when it is not. */
+  async #reasonOf(error: unknown): Promise<WaitReason | undefined> {
+    if (!PipelineError.isInstance(error)) return undefined;
+    if (error.code === 'database_not_ready') return 'not-ready';
+    if (error.retryable) return isConflict(error) ? 'busy' : 'away';
+    if (error.code !== 'database_error' || this.#settings.probe === undefined) return undefined;
+    return (await this.#isAnswering(this.#settings.answerWithinMs)) ? undefined : 'away';
+  }
+
+  /** Answers whether the call waits together with all others, and for its turn. */
+  #wait(call: object, error: PipelineError, reason: WaitReason): boolean {
+    const isShared =
+      reason === 'away' || (reason === 'not-ready' && (!this.#hasAnswered || loginStates.test(stateOf(error))));
+    if (isShared) {
+      this.#apart.delete(call);
+      this.#outageFor(error, reason).missed(call);
+    } else {
+      this.#apart.add(call);
+      this.#tell(error, reason);
+      // The database has answered.
+      this.#over();
+    }
+    return isShared;
+  }
+
+  /** Looks after a call without an answer; the function returned ends that. */
+  #watch(call: object): () => void {
+    const { answerWithinMs, name } = this.#settings;
+    let timer: NodeJS.Timeout;
+    let isOver = false;
+    const look = (): void => {
+      const half = answerWithinMs / 2;
+      timer = setTimeout(() => {
+        const answering = this.#isAnswering(answerWithinMs - half);
+        timer = setTimeout(() => {
+          void answering.then((isAnswering) => {
+            if (isOver) return;
+            if (isAnswering) this.#wait(call, slow(name, answerWithinMs), 'busy');
+            else this.#outageFor(silent(name, answerWithinMs), 'away').join(call);
+            look();
+          });
+        }, answerWithinMs - half);
+      }, half);
+    };
+    look();
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
+  }
+
+  /** Whether the probe is answered in time. */
+  async #isAnswering(withinMs: number): Promise<boolean> {
+    const { probe } = this.#settings;
+    if (probe === undefined) return false;
+    const controller = new AbortController();
+    const timer = setTimeout(() => {
+      controller.abort();
+    }, withinMs);
+    try {
+      await untilAborted(probe(), controller.signal);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** The one under way, or one that begins with this error. */
-  #outageFor(error: PipelineError): Outage {
-    if (this.#outage !== undefined) return this.#outage;
-    const { minDelayMs, maxDelayMs, random, onWait } = this.#settings;
-    this.#outage = new Outage((tries) => Math.min(maxDelayMs, minDelayMs * 2 ** tries) * (0.5 + random() / 2));
-    onWait?.(error);
+  #outageFor(error: PipelineError, reason: WaitReason): Outage {
+    this.#outage ??= new Outage((tries) => this.#delayMs(tries, reason));
+    this.#tell(error, reason);
     return this.#outage;
   }
 
-  #silent(): SinkError {
-    const { name, answerWithinMs } = this.#settings;
-    return new SinkError('database_unavailable', `${name}: no answer from the database within ${answerWithinMs} ms`, {
-      retryable: true,
-    });
+  #delayMs(tries: number, reason: WaitReason): number {
+    const { minDelayMs, maxDelayMs, random } = this.#settings;
+    const longestMs = reason === 'not-ready' && this.#hasAnswered ? notReadyDelayMs : maxDelayMs;
+    return Math.min(longestMs, minDelayMs * 2 ** tries) * (0.5 + random() / 2);
+  }
+
+  #tell(error: PipelineError, reason: WaitReason): void {
+    if (this.#told.has(reason)) return;
+    this.#told.add(reason);
+    this.#since ??= performance.now();
+    this.#settings.onWait?.(named(error, reason));
   }
 
   #found(): void {
@@ -109,14 +205,34 @@ export class Patience {
 
   /** The database has answered. */
   #over(): void {
-    const outage = this.#outage;
-    if (outage === undefined) return;
-    this.#end();
-    this.#settings.onBack?.(performance.now() - outage.since);
+    this.#endOutage();
+    if (this.isWaiting || this.#since === undefined) return;
+    const waitedMs = performance.now() - this.#since;
+    this.#since = undefined;
+    this.#told.clear();
+    this.#settings.onBack?.(waitedMs);
   }
 
-  #end(): void {
+  #endOutage(): void {
     this.#outage?.end();
     this.#outage = undefined;
   }
+}
+
+function silent(name: string, answerWithinMs: number): SinkError {
+  return new SinkError('database_unavailable', `${name}: no answer from the database within ${answerWithinMs} ms`, {
+    retryable: true,
+  });
+}
+
+/** The error under the code that says why it is waited for. */
+function named(error: PipelineError, reason: WaitReason): PipelineError {
+  if (reason === 'not-ready' || (reason === 'away' && error.retryable)) return error;
+  const code = reason === 'busy' ? 'database_busy' : 'database_unavailable';
+  return new SinkError(code, error.message, { retryable: true, cause: error });
+}
+
+function slow(name: string, answerWithinMs: number): SinkError {
+  const message = `${name}: a statement has had no answer within ${answerWithinMs} ms, while the database answers others: it is slow, or waits for a lock`;
+  return new SinkError('database_unavailable', message, { retryable: true });
 }

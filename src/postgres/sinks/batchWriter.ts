@@ -8,7 +8,7 @@ import type { Database } from '../connectDatabase.ts';
 import { inTransaction, withRetry } from '../inTransaction.ts';
 import { isResumable } from '../ledger/batchRows.ts';
 import type { BatchKey, BatchRows, StoredBatch } from '../ledger/batchRows.ts';
-import { isRowError } from './rowErrors.ts';
+import { BatchTrials } from './BatchTrials.ts';
 import type { OpenTable, SinkTable, Unit, UnitResult, Written } from './sinkTable.ts';
 import { settleOutcomes, sortOut } from './sortOut.ts';
 import type { SortedOut } from './sortOut.ts';
@@ -26,38 +26,43 @@ export interface BatchWriterOptions<I, T> {
 interface Work<I, T> extends SortedOut<I, T> {
   readonly batch: Batch<I, T>;
   readonly open: OpenTable<I, T>;
-  /** Whether a row was refused before, so that those at fault have to be found. */
-  readonly careful: boolean;
+  /** Says whether a row was refused before, so that those at fault have to be found. */
+  readonly trials: BatchTrials;
 }
 
 /**
  * Makes `Sink.write`: the rows of a batch and its entry in the ledger, in one transaction.
  *
  * First everything in one statement, which is a transaction by itself where nothing else belongs to it. Where the server
- * refuses a row of it, or the table does not hold all of them as they were given, all is rolled back and another transaction
- * writes by halves, which finds the refused rows, asks the table what it holds, and costs more; the key of the ledger entry
- * may be the refused row, too, and is claimed first by then. A table with triggers is written like that from the start.
+ * refuses a row of it, fails again and again while the database is well, or the table does not hold all of them as they were
+ * given, all is rolled back and another transaction writes by halves, which finds the refused rows, asks the table what it
+ * holds, and costs more; the key of the ledger entry may be the refused row, too, and is claimed first by then. A table with
+ * triggers is written like that from the start.
  */
 export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
   const { database, table, rows, refuse } = options;
 
   return async (batch: Batch<I, T>, { signal }: { readonly signal: AbortSignal }): Promise<WriteResult<I, T>> => {
-    const attempt = async (careful: boolean): Promise<WriteResult<I, T>> => {
-      const open = await options.open(signal, careful);
-      const work: Work<I, T> = { batch, open, careful, ...sortOut(batch, table, open, refuse) };
+    const isRecorded = batch.request !== undefined;
+    const trials = new BatchTrials({ database, table: table.name, isRecorded, signal });
+    const attempt = async (): Promise<WriteResult<I, T>> => {
+      const open = await options.open(signal, trials.isCareful);
+      const work: Work<I, T> = { batch, open, trials, ...sortOut(batch, table, open, refuse) };
       if (batch.request === undefined && work.units.length === 0) {
         return resultOf(settleOutcomes(batch, work.failures), nothingWritten);
       }
       const stored = isOneStatement(work)
-        ? await withRetry(database, () => storeAtOnce(database.pool, work), { signal })
+        ? await withRetry(database, () => storeAtOnce(database.pool, work), once)
         : undefined;
-      return stored ?? inTransaction({ database, work: (transaction) => store(transaction, work), signal });
+      return stored ?? inTransaction({ database, work: (transaction) => store(transaction, work), ...once });
     };
-    try {
-      return await attempt(false);
-    } catch (error) {
-      if (!isRowError(error)) throw error;
-      return attempt(true);
+    const once = { signal, maxRetries: 0 };
+    for (;;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        await trials.after(error);
+      }
     }
   };
 
@@ -130,12 +135,13 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
   /** The rows alone, and what is to be remembered besides. */
   async function writeUnits(
     transaction: Transaction,
-    { open, careful }: Work<I, T>,
+    { open, trials }: Work<I, T>,
     units: readonly Unit<I, T>[],
   ): Promise<Written<I, T>> {
     if (units.length === 0) return { ...nothingWritten, recorded: true, results: [] };
-    const written = careful
-      ? await writeByHalves(transaction, table, open, units)
+    const isOfRow = (error: unknown): boolean => trials.isOfRow(error);
+    const written = trials.isCareful
+      ? await writeByHalves(transaction, { table, open, ownSchema: database.ownSchema, isOfRow }, units)
       : await open.write(transaction, units);
     await open.remember?.(transaction, keptUnits(units, written));
     return written;
@@ -147,8 +153,8 @@ function keyOf({ request, index }: Batch<unknown, unknown>): BatchKey | undefine
 }
 
 /** Whether it is known only after the writing of the rows what the ledger has to say of them. */
-function looksAtRows<I, T>({ open, careful }: Work<I, T>): boolean {
-  return careful || !open.storesAsGiven;
+function looksAtRows<I, T>({ open, trials }: Work<I, T>): boolean {
+  return trials.isCareful || !open.storesAsGiven;
 }
 
 function isOneStatement<I, T>(work: Work<I, T>): boolean {

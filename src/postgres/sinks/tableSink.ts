@@ -41,6 +41,7 @@ export function tableSink<I extends { readonly symbol: string }, T>(options: Tab
     ledger: postgresLedger({ database, codec: table.codec, retentionDays }),
     refuse,
     current,
+    probe: () => database.probe(),
     write: batchWriter({ database, table, rows, open, refuse }),
   };
 }

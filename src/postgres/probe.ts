@@ -1,0 +1,30 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from '@databases/pg';
+import type { Queryable } from '@databases/pg';
+import { stateOf } from './errors.ts';
+
+/** A table, schema or right is missing: that says something of the deployment, and nothing of the server. */
+const deploymentStates = /^(42P01|42703|3F000|42501)$/;
+
+/**
+ * Asks whether the database answers and takes a write to our own tables, which is undone. Rejects with the driver's error when
+ * it does not. Where there are no tables of ours, or no right to write them, the answer is enough.
+ */
+export async function probe(queryable: Queryable, ownSchema: string): Promise<void> {
+  await queryable.query(sql`select 1`);
+  const undone = new Error('undone');
+  const key = `probe ${randomUUID()}`;
+  try {
+    await queryable.tx(async (transaction) => {
+      await transaction.query(sql`
+        with request as (
+          insert into ${sql.ident(ownSchema, 'requests')} (key, pipeline, inputs, batch_size, total_batches)
+          values (${key}, 'probe', '[]', 1, 0)
+        )
+        insert into ${sql.ident(ownSchema, 'batches')} (request, number) values (${key}, 0)`);
+      throw undone;
+    });
+  } catch (error) {
+    if (error !== undone && !deploymentStates.test(stateOf(error))) throw error;
+  }
+}
