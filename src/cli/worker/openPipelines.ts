@@ -37,6 +37,7 @@ export interface OpenPipelines extends AsyncDisposable {
 /** Opens the pipelines of a worker. They share one limiter for each API key; disposing of them gives back what that has booked. */
 export function openPipelines(options: OpenPipelinesOptions): OpenPipelines {
   const { pipelines, databaseWatch, events, log, ...rest } = options;
+  const { counts } = rest;
   const limiters = new SharedLimiters({
     lanesOf: (provider) =>
       pipelines
@@ -44,7 +45,7 @@ export function openPipelines(options: OpenPipelinesOptions): OpenPipelines {
         .map((each) => lanes[each.pipeline]),
     wrap: (limiter) => {
       const { onAway, onBack } = databaseWatch.waiter();
-      return patientLimiter(limiter, { onAway, onGrant: onBack });
+      return patientLimiter(limiter, { onAway, onGrant: onBack, probe: counts && (() => counts.probe()) });
     },
   });
   const sharing = { limiters, patience };

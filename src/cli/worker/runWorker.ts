@@ -121,6 +121,7 @@ function pagesOf(worker: Worker): ReturnType<typeof workerPages> {
     isJoined: () => worker.source?.joined ?? false,
     // Asks for nothing but an answer.
     database: database && new Probe({ ask: () => checkTables({ database, tables: [], ownTables: false }) }),
+    isDatabaseNotReady: () => parts.databaseWatch.isNotReady,
     providers: pipelines,
     metrics: parts.metrics,
   });

@@ -57,11 +57,17 @@ describe('a patient limiter', () => {
     forecast: () => new Date(0),
   });
 
-  const follow = (limiter: Limiter, task: () => Promise<string>, signal = new AbortController().signal) => {
+  const follow = (
+    limiter: Limiter,
+    task: () => Promise<string>,
+    signal = new AbortController().signal,
+    probe?: () => Promise<void>,
+  ) => {
     const events: string[] = [];
     const patient = patientLimiter(limiter, {
-      onAway: ({ message }) => events.push(message),
+      onAway: ({ code, message }) => events.push(code === 'database_unavailable' ? message : code),
       onGrant: () => events.push('granted'),
+      probe,
     });
     const settled = patient.run(want, task, { signal }).catch((error: unknown) => error);
     return { events, settled };
@@ -73,6 +79,42 @@ describe('a patient limiter', () => {
 
     expect(await settled).toBe('done');
     expect(events).toEqual([...Array.from({ length: 20 }, () => 'no connection'), 'granted']);
+  });
+
+  // Issue 10, item 7: a table that is missing, such as after an update, failed what was to be fetched.
+  it('waits for what the deployment lacks, with pauses that grow to a minute', async () => {
+    const missing = new SinkError('database_not_ready', 'there is no such table');
+    const { events, settled } = follow(flaky(12, missing), () => Promise.resolve('done'));
+    // 0.25, 0.5, 1, 2, 4, 8, 16, 32 s, and four times a minute.
+    await vi.advanceTimersByTimeAsync(303_000);
+    expect(events).toHaveLength(12);
+    await vi.advanceTimersByTimeAsync(1_000);
+
+    expect(await settled).toBe('done');
+    expect(events).toEqual([...Array.from({ length: 12 }, () => 'database_not_ready'), 'granted']);
+  });
+
+  // Issue 10, item 7.
+  it('asks the probe whether the database is away, busy, or refuses the statement', async () => {
+    const refused = new SinkError('database_error', 'XX000');
+    const signal = new AbortController().signal;
+    const done = (): Promise<string> => Promise.resolve('done');
+    const there = (): Promise<void> => Promise.resolve();
+    const silent = (): Promise<void> => new Promise(() => undefined);
+    const busy = follow(flaky(1), done, signal, there);
+    const gone = follow(flaky(1), done, signal, silent);
+    const passing = follow(flaky(1, refused), done, signal, () => Promise.reject(new Error('no answer')));
+    const passed = follow(flaky(1, refused), done, signal, there);
+    await vi.advanceTimersByTimeAsync(10_000);
+
+    expect([busy.events, gone.events, passing.events, passed.events]).toEqual([
+      ['database_busy', 'granted'],
+      ['no connection', 'granted'],
+      ['XX000', 'granted'],
+      [],
+    ]);
+    expect(await passed.settled).toBe(refused);
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('leaves to others what the call itself fails with, and makes no second call', async () => {

@@ -12,6 +12,8 @@ export interface ReadinessParts {
   readonly isJoined: () => boolean;
   /** Undefined: everything is kept in memory. */
   readonly database: Probe | undefined;
+  /** Whether requests wait for what the deployment of the database lacks, such as a table or a right. Default: never. */
+  readonly isDatabaseNotReady?: (() => boolean) | undefined;
   readonly providers: readonly PipelineHealth[];
 }
 
@@ -21,12 +23,22 @@ export interface PipelineHealth {
 }
 
 /** Whether requests can be served: 200 or 503, and in either case which part is how. No message: only stable codes. */
-export async function readyPage({ state, groupId, isJoined, database, providers }: ReadinessParts): Promise<Page> {
+export async function readyPage(parts: ReadinessParts): Promise<Page> {
+  const { state, groupId, isJoined, providers } = parts;
   const kafka = { ready: isJoined(), group: groupId };
-  const postgresql = database === undefined ? { ready: true, memory: true } : { ready: await database.isThere() };
+  const postgresql = await databaseReport(parts);
   const pipelines = providers.map(({ pipeline, health }) => pipelineReport(pipeline, health()));
   const ready = state() === 'running' && [kafka, postgresql, ...pipelines].every((part) => part.ready);
   return jsonPage(ready ? 200 : 503, { ready, state: state(), kafka, postgresql, pipelines });
+}
+
+async function databaseReport({
+  database,
+  isDatabaseNotReady,
+}: ReadinessParts): Promise<{ readonly ready: boolean; readonly memory?: true; readonly error?: string }> {
+  if (database === undefined) return { ready: true, memory: true };
+  if (isDatabaseNotReady?.() === true) return { ready: false, error: 'database_not_ready' };
+  return { ready: await database.isThere() };
 }
 
 interface PipelineReport {
