@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { orAborted } from '../../../flow/orAborted.ts';
+import { pause } from '../../../flow/pause.ts';
 import { PipelineError } from '../../../model/errors.ts';
 import type { Ledger, LedgerStart } from '../../../model/ports.ts';
 import type { WorkerEvent } from '../../../model/workerEvents.ts';
@@ -7,6 +8,9 @@ import type { Place, Quarantine } from './Quarantine.ts';
 
 /** How long it may take to hand a start back: a process that is to end does not wait for its database. */
 const handingBackMs = 2_000;
+
+/** After each start alone that was lost the next one waits longer: 1 s, 3 s, 7 s, up to this. */
+const longestPauseMs = 30_000;
 
 export interface StartWorkOptions {
   /** The ledger key of the request. */
@@ -33,7 +37,8 @@ export interface StartedWork {
 
 /**
  * Starts a request, or a batch of a shared one, as soon as it may be started in this process: alone, when processes ended with
- * it before. It is counted only then, so that what waits is not blamed for the end of a process.
+ * it before. It is counted only then, so that what waits is not blamed for the end of a process. The more often it was alone when
+ * its process ended, the longer it waits, and others go before it: what dies of something else again and again is not always it.
  *
  * Answers why it is not started, when that has happened too often; rejects when the wait is ended.
  */
@@ -59,6 +64,7 @@ export async function startWork(options: StartWorkOptions): Promise<StartedWork 
       }
       place.leave();
       if (lost >= after + starts) return exhausted(options, lost, starts);
+      await pause(Math.min(longestPauseMs, (2 ** (lost - after) - 1) * 1_000), signal);
     } catch (error) {
       place.leave();
       // It may be counted all the same, now or later.

@@ -219,6 +219,26 @@ describe('a request that is called back for one in quarantine', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('lets others go before it, the longer the more often it was alone when its process ended', async () => {
+    const { broker, prices } = open();
+    for (const [offset, lost] of [2, 3, 4].entries()) {
+      for (let at = 0; at < lost; at++) await prices.ledger.begin({ key: keyAt(0, offset), token: `lost ${at}` }, 9);
+      await send(broker, [message(`LOST${lost}`)], offset);
+    }
+    const topic = requestTopic({ ledger: prices.ledger });
+    const worker = new Worker(broker, { topics: [topic] }, (delivery) => void delivery.ack(completionOf(delivery)));
+    const seen = () => worker.deliveries.map(({ inputs }) => inputs[0]?.symbol);
+    await settle();
+    expect(seen()).toEqual(['LOST2']);
+    await vi.advanceTimersByTimeAsync(999);
+    expect(seen()).toEqual(['LOST2']);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(seen()).toEqual(['LOST2', 'LOST3']);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(seen()).toEqual(['LOST2', 'LOST3', 'LOST4']);
+    worker.stop();
+  });
+
   it('is announced when it was answered by then', async () => {
     const { broker, prices } = open();
     await openStarts(prices, 1, 2);
