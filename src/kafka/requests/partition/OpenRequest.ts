@@ -103,7 +103,10 @@ export class OpenRequest {
       const started = await startWork(start);
       if (PipelineError.isInstance(started)) return started;
       work = started;
-      return { work, accepted: await persist(() => acceptRequest(this.#key, request, this.#context)) };
+      const accepted = await persist(() => acceptRequest(this.#key, request, this.#context));
+      // It only waits for its batches from here on: a place that it kept would be missing where they are to be done.
+      if (accepted.isShared) await work.end(false);
+      return { work, accepted };
     } catch (cause) {
       await work?.end(false);
       leaving.throwIfAborted();

@@ -9,10 +9,6 @@ export interface QuarantineSettings {
 
 /** Who wants to work. */
 export interface Entry {
-  /** The ledger key of the request. */
-  readonly key: string;
-  /** Whether it is a batch of a shared request. */
-  readonly isPart: boolean;
   /** Whether nothing else may be at work meanwhile. */
   readonly isAlone: boolean;
   /** Ends the wait. */
@@ -40,8 +36,8 @@ interface Working {
  * Who may be at work in this process: everybody at once, or one that is alone, because it may be what ended the processes
  * that had it before.
  *
- * Whoever is to be alone goes before all others, which are called back for it. Only the batches of a shared request that is
- * alone are done beside it, since it waits for them; one of them that is to be alone itself has it called back.
+ * Whoever is to be alone goes before all others, which are called back for it. Nobody may wait in here for somebody else: so the
+ * owner of a shared request, which waits for its batches, is never in.
  */
 export class Quarantine {
   readonly settings: QuarantineSettings;
@@ -86,26 +82,13 @@ export class Quarantine {
   }
 
   #next(): void {
-    const [first] = [...this.#waiting].filter(({ entry }) => entry.isAlone);
-    if (this.#working.size === 0) first?.admit();
-    const alone = this.#alone();
-    const isFree = alone === undefined && first === undefined;
-    for (const { entry, admit } of [...this.#waiting]) {
-      if (!entry.isAlone && (isFree || isPartOf(entry, alone))) admit();
-    }
-    const goesFirst = [...this.#waiting].some(
-      ({ entry }) => entry.isAlone && (alone === undefined || isPartOf(entry, alone)),
-    );
-    if (goesFirst) for (const { recall } of this.#working) recall.abort(recalled());
+    const isAlone = [...this.#working].some(({ entry }) => entry.isAlone);
+    const first = [...this.#waiting].find(({ entry }) => entry.isAlone);
+    if (first === undefined) {
+      if (!isAlone) for (const { admit } of [...this.#waiting]) admit();
+    } else if (this.#working.size === 0) first.admit();
+    else if (!isAlone) for (const { recall } of this.#working) recall.abort(recalled());
   }
-
-  #alone(): Entry | undefined {
-    return [...this.#working].find(({ entry }) => entry.isAlone)?.entry;
-  }
-}
-
-function isPartOf({ isPart, key }: Entry, request: Entry | undefined): boolean {
-  return isPart && request !== undefined && !request.isPart && request.key === key;
 }
 
 function recalled(): PipelineError {

@@ -31,7 +31,7 @@ export interface StartWorkOptions {
 export interface StartedWork {
   /** Aborted when it has to make room for somebody else. */
   readonly recall: AbortSignal;
-  /** It is not at work any more; what is not done is handed back. Does not reject. */
+  /** It is not at work any more; what is not done is handed back. Does not reject; calls after the first do nothing. */
   end(isDone: boolean): Promise<void>;
 }
 
@@ -46,7 +46,7 @@ export async function startWork(options: StartWorkOptions): Promise<StartedWork 
   const { key, batch, ledger, quarantine, signal, persist, emit } = options;
   const { after, starts } = quarantine.settings;
   for (let isAlone = false; ; isAlone = true) {
-    const place = await quarantine.enter({ key, isPart: batch !== undefined, isAlone, signal });
+    const place = await quarantine.enter({ isAlone, signal });
     if (ledger === undefined) return startedWork(place, () => Promise.resolve());
     const start: LedgerStart = { key, batch, token: randomUUID() };
     let counting: Promise<unknown> = Promise.resolve();
@@ -75,11 +75,13 @@ export async function startWork(options: StartWorkOptions): Promise<StartedWork 
 }
 
 function startedWork(place: Place, handBack: () => Promise<void>): StartedWork {
+  let isOver = false;
   return {
     recall: place.recall,
     end: async (isDone) => {
       place.leave();
-      if (!isDone) await handBack();
+      if (!isDone && !isOver) await handBack();
+      isOver = true;
     },
   };
 }

@@ -10,7 +10,7 @@ class Room {
 
   async enter(name: string, entry: Partial<Entry> = {}): Promise<void> {
     const { signal } = new AbortController();
-    const wanted = { key: name, isPart: false, isAlone: false, signal, ...entry };
+    const wanted = { isAlone: false, signal, ...entry };
     void this.#quarantine.enter(wanted).then(
       (place) => this.#places.set(name, place),
       () => undefined,
@@ -68,41 +68,6 @@ describe('Quarantine', () => {
       await room.leave(name);
     }
     expect(room.atWork).toBe('a');
-  });
-
-  it('lets the batches of a shared request work beside it, since it waits for them, and no others', async () => {
-    const room = new Room();
-    await room.enter('early', { key: 'shared', isPart: true });
-    await room.enter('owner', { key: 'shared', isAlone: true });
-    expect(room.recalled).toBe('early');
-    await room.leave('early');
-    await room.enter('part', { key: 'shared', isPart: true });
-    await room.enter('other part', { key: 'other', isPart: true });
-    await room.enter('a', { key: 'shared' });
-    await room.enter('other alone', { isAlone: true });
-    expect([room.atWork, room.recalled]).toEqual(['owner part', '']);
-    await room.leave('owner');
-    expect([room.atWork, room.recalled]).toEqual(['part', 'part']);
-    await room.leave('part');
-    expect(room.atWork).toBe('other alone');
-    await room.leave('other alone');
-    expect(room.atWork).toBe('other part a');
-  });
-
-  it('calls a request back for a batch of its own that is to be alone, for which it would wait for ever', async () => {
-    const room = new Room();
-    await room.enter('owner', { key: 'shared', isAlone: true });
-    await room.enter('a part', { key: 'shared', isPart: true });
-    await room.enter('poison', { key: 'shared', isPart: true, isAlone: true });
-    expect([room.atWork, room.recalled]).toEqual(['owner a part', 'owner a part']);
-    await room.leave('owner');
-    await room.leave('a part');
-    expect(room.atWork).toBe('poison');
-    await room.enter('owner', { key: 'shared', isAlone: true });
-    await room.enter('a part', { key: 'shared', isPart: true });
-    expect([room.atWork, room.recalled]).toEqual(['poison', '']);
-    await room.leave('poison');
-    expect([room.atWork, room.recalled]).toEqual(['owner a part', '']);
   });
 
   it('forgets whoever waits no longer, and lets in those that waited for it', async () => {
