@@ -29,6 +29,8 @@ const resolveOptions = defineOptions<RecordMetricsOptions>('recordMetrics')({
  * result or an error code that this library does not know is counted as `internal` for the same reason. The counters of
  * outcomes and rows are there, as 0, from the call on.
  *
+ * What was refused at the acceptance of a request comes with the index -1, and is no batch: only its outcomes are counted.
+ *
  * Throws an `OptionsError` when the registry holds something else under one of the names.
  *
  * @example
@@ -71,8 +73,10 @@ function startAtZero(metrics: PipelineMetrics, pipeline: string): void {
 }
 
 function recordBatch(metrics: PipelineMetrics, pipeline: string, batch: Batch<unknown, unknown>): void {
-  metrics.batches.inc({ pipeline });
-  metrics.batchSeconds.observe({ pipeline }, batchMs(batch) / 1000);
+  if (batch.index >= 0) {
+    metrics.batches.inc({ pipeline });
+    metrics.batchSeconds.observe({ pipeline }, batchMs(batch) / 1000);
+  }
   recordOutcomes(metrics, pipeline, batch.outcomes);
   if (batch.written !== undefined) recordRows(metrics, pipeline, batch.written);
   for (const call of batch.calls ?? []) recordCall(metrics, pipeline, call);

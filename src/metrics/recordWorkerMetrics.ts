@@ -5,6 +5,7 @@ import type { ProviderHealth } from '../model/ports.ts';
 import type { TopicPartition } from '../model/recordPorts.ts';
 import type { WorkerEvent, WorkerObserver } from '../model/workerEvents.ts';
 import { knownResult } from './labels.ts';
+import { pipelineMetrics, type PipelineMetrics } from './pipelineMetrics.ts';
 import { scrapedGauges, workerMetrics, type WorkerMetrics } from './workerMetrics.ts';
 
 /** What of a request topic the metrics name. A `RequestTopic` is one. */
@@ -71,7 +72,7 @@ export function recordWorkerMetrics(options: RecordWorkerMetricsOptions): Worker
   });
   const names = new TopicNames(topics);
   startAtZero(metrics, topics, names);
-  const record = recorder(metrics, names);
+  const record = recorder(metrics, pipelineMetrics(registry), names);
   return { next: record };
 }
 
@@ -117,7 +118,7 @@ function startAtZero(metrics: WorkerMetrics, topics: readonly MeasuredTopic[], n
   for (const { topic } of topics) metrics.partitions.set({ topic }, 0);
 }
 
-function recorder(metrics: WorkerMetrics, names: TopicNames): (event: WorkerEvent) => void {
+function recorder(metrics: WorkerMetrics, symbols: PipelineMetrics, names: TopicNames): (event: WorkerEvent) => void {
   const open = new OpenRequests();
   const owned = new Set<string>();
 
@@ -160,6 +161,10 @@ function recorder(metrics: WorkerMetrics, names: TopicNames): (event: WorkerEven
       case 'request-announced':
         metrics.announced.inc({ pipeline: names.pipelineOf(event.key), status: event.status });
         metrics.seconds.observe({ pipeline: names.pipelineOf(event.key) }, event.durationMs / 1000);
+        for (const { stage, reason } of event.unanswered ?? []) {
+          symbols.symbols.inc({ pipeline: names.pipelineOf(event.key), outcome: 'failed' });
+          symbols.failures.inc({ pipeline: names.pipelineOf(event.key), stage, code: knownResult(reason) });
+        }
         end(event.key);
         return;
       case 'dead-lettered':

@@ -30,7 +30,7 @@ export interface BatchDurations {
 
 /** A group of inputs on its way: the unit of transaction, checkpoint, metric and progress. */
 export interface Batch<I, T> {
-  /** Its number within the request, from 0. */
+  /** Its number within the request, from 0; -1 for what was refused at acceptance, which no stage but `observe` sees. */
   readonly index: number;
   /** The ledger key of its request, when it has one. */
   readonly request?: string | undefined;

@@ -1,5 +1,5 @@
 import type { PipelineError } from './errors.ts';
-import type { CompletionStatus } from './events/completion.ts';
+import type { CompletionStatus, FailedEntry } from './events/completion.ts';
 import type { RecordPosition, TopicPartition } from './recordPorts.ts';
 
 /** What happens to the requests of a worker, as it happens: for logs, metrics and tests. `key` is a ledger key. */
@@ -50,6 +50,8 @@ export type WorkerEvent =
       readonly key: string;
       readonly status: CompletionStatus;
       readonly durationMs: number;
+      /** What failed in it that no pipeline was told of, or answered for. Missing: nothing. */
+      readonly unanswered?: readonly Pick<FailedEntry, 'stage' | 'reason'>[] | undefined;
     }
   /** A record went to the dead letters, and its client was told. */
   | {

@@ -21,6 +21,8 @@ export interface AnswerDeliveriesOptions<R, I, S, C extends CompletionEvent> {
   toCompletion(summary: S, delivery: Delivery<R, I>): C;
   /** Most requests at once; as many again may wait for batches that others do. Default: 8. */
   concurrency?: number | undefined;
+  /** Called once a request is answered, but for the parts of a shared one. Default: nothing. */
+  onAnswered?(delivery: Delivery<NoInfer<R>, NoInfer<I>>): void;
   /** Gets `request-done` once a request is answered. Default: nobody. */
   events?: RunObserver | undefined;
 }
@@ -32,6 +34,7 @@ const resolveOptions = defineOptions<AnswerDeliveriesOptions<unknown, unknown, u
   gather: callback<(delivery: Delivery<unknown, unknown>) => Observable<unknown>>().optional(),
   toCompletion: callback(),
   concurrency: z.int().min(1).default(8),
+  onAnswered: callback<(delivery: Delivery<unknown, unknown>) => void>().optional(),
   events: port<RunObserver>('an observer', 'next').optional(),
 });
 
@@ -79,6 +82,7 @@ export function answerDeliveries<R, I, S, C extends CompletionEvent>(
   async function acknowledge(delivery: Delivery<R, I>, completion: C): Promise<C | undefined> {
     await delivery.ack(completion);
     if (delivery.share?.role === 'part') return undefined;
+    options.onAnswered?.(delivery);
     const { status, processingTimeMs } = completion;
     emit({ type: 'request-done', request: delivery.id, status, processingTimeMs });
     return completion;

@@ -1,13 +1,16 @@
-import { identity, pipe, type MonoTypeOperatorFunction } from 'rxjs';
+import { identity, of, pipe, type MonoTypeOperatorFunction } from 'rxjs';
 import { z } from 'zod';
 import type { Batch } from '../model/batch.ts';
 import { callback, defineOptions, port } from '../model/defineOptions.ts';
 import type { Delivery } from '../model/delivery.ts';
+import type { CompletionEvent } from '../model/events/completion.ts';
 import type { ProgressEvent } from '../model/events/progress.ts';
+import type { FailedOutcome } from '../model/outcome.ts';
 import type { Fetcher, Publisher, Sink } from '../model/ports.ts';
 import type { RunObserver } from '../model/runEvents.ts';
-import type { Request } from '../model/requests/request.ts';
+import type { RefusedInput, Request } from '../model/requests/request.ts';
 import { reportProgress, type ReportProgressOptions, type ThrottledFetchOptions } from '../operators/index.ts';
+import type { AnswerDeliveriesOptions } from './answerDeliveries.ts';
 
 /** What a pipeline is put together from. */
 export interface PipelineOptions<I, T> {
@@ -30,14 +33,22 @@ export interface PipelineOptions<I, T> {
   progress?: Publisher<ProgressEvent> | undefined;
   /** Sees everything that happens during the run. Default: nobody. */
   events?: RunObserver | undefined;
-  /** Behind the last stage, for every batch that is done here: mostly `recordMetrics`. Default: nothing. */
+  /**
+   * Behind the last stage, for every batch that is done here: mostly `recordMetrics`. What was refused at acceptance comes as a
+   * batch with the index -1, once its request is answered. Default: nothing.
+   */
   observe?: MonoTypeOperatorFunction<Batch<I, T>> | undefined;
 }
 
 /** The options with their defaults, what a fetch asks after a wait for credits, and the stage that tells of a request's progress. */
 export type ResolvedPipeline<I, T> = PipelineOptions<I, T> &
-  Record<'maxAgeMs' | 'concurrency' | 'requestConcurrency', number> &
+  Record<'maxAgeMs' | 'concurrency', number> &
   Pick<ThrottledFetchOptions<I, T>, 'settle'> & {
+    /** How `answerDeliveries` goes about it. */
+    readonly answering: Pick<
+      AnswerDeliveriesOptions<Request<unknown>, I, unknown, CompletionEvent>,
+      'concurrency' | 'events' | 'onAnswered'
+    >;
     readonly reportProgress: (delivery: Delivery<Request<unknown>, I>) => MonoTypeOperatorFunction<Batch<I, T>>;
   };
 
@@ -59,13 +70,20 @@ export function definePipeline(owner: string): <I, T>(options: PipelineOptions<I
   return <I, T>(options: PipelineOptions<I, T>): ResolvedPipeline<I, T> => {
     const { fetcher, sink, observe = identity } = options;
     const resolved = resolve(options as PipelineOptions<unknown, unknown>);
-    const { maxAgeMs, progress } = resolved;
+    const { maxAgeMs, progress, requestConcurrency, events } = resolved;
     return {
       ...resolved,
       fetcher,
       sink,
       observe,
       settle: freshIn(sink, maxAgeMs),
+      answering: {
+        concurrency: requestConcurrency,
+        events,
+        onAnswered: ({ id, request: { refused } }) => {
+          if (refused.length > 0) of(refusedBatch<I, T>(id, refused)).pipe(observe).subscribe();
+        },
+      },
       reportProgress: (delivery) => {
         const report = reportProgress<Batch<I, T>>(progressOf(delivery, fetcher, progress));
         // The batches that an owner gathers were done, and seen, as parts.
@@ -73,6 +91,14 @@ export function definePipeline(owner: string): <I, T>(options: PipelineOptions<I
       },
     };
   };
+}
+
+/** No batch of the request, but what the metrics have to hear of besides: each outcome is counted once. */
+function refusedBatch<I, T>(request: string, refused: readonly RefusedInput[]): Batch<I, T> {
+  const outcomes = refused.map(({ symbol, assetType, error }): FailedOutcome<I> => {
+    return { status: 'failed', stage: 'validate', input: { symbol, assetType } as I, error };
+  });
+  return { index: -1, request, outcomes };
 }
 
 /** Which of the inputs another request has stored during a wait for credits. */

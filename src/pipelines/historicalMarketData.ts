@@ -18,7 +18,7 @@ const resolveOptions = definePipeline('historicalMarketData');
 export function historicalMarketData(
   options: PipelineOptions<MonthlyRange, MonthlyPrices>,
 ): OperatorFunction<Delivery<HistoricalMarketDataRequest, MonthlyRange>, HistoricalMarketDataCompleted> {
-  const { fetcher, sink, settle, reportProgress, events, maxAgeMs, concurrency, requestConcurrency, deadlineMs } =
+  const { fetcher, sink, settle, reportProgress, events, maxAgeMs, concurrency, answering, deadlineMs } =
     resolveOptions(options);
   return answerDeliveries({
     run: (delivery) => {
@@ -34,7 +34,6 @@ export function historicalMarketData(
     },
     gather: (delivery) => gatherBatches({ delivery, sink, events }).pipe(reportProgress(delivery), summarize()),
     toCompletion: historicalMarketDataCompleted,
-    concurrency: requestConcurrency,
-    events,
+    ...answering,
   });
 }

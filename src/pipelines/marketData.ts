@@ -15,7 +15,7 @@ const resolveOptions = definePipeline('marketData');
 export function marketData(
   options: PipelineOptions<Asset, Quote>,
 ): OperatorFunction<Delivery<MarketDataRequest, Asset>, MarketDataCompleted> {
-  const { fetcher, sink, settle, reportProgress, events, maxAgeMs, concurrency, requestConcurrency, deadlineMs } =
+  const { fetcher, sink, settle, reportProgress, events, maxAgeMs, concurrency, answering, deadlineMs } =
     resolveOptions(options);
   return answerDeliveries({
     run: (delivery) => {
@@ -31,7 +31,6 @@ export function marketData(
     },
     gather: (delivery) => gatherBatches({ delivery, sink, events }).pipe(reportProgress(delivery), summarize()),
     toCompletion: marketDataCompleted,
-    concurrency: requestConcurrency,
-    events,
+    ...answering,
   });
 }

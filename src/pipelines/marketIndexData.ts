@@ -15,7 +15,7 @@ const resolveOptions = definePipeline('marketIndexData');
 export function marketIndexData(
   options: PipelineOptions<MarketIndex, IndexQuote>,
 ): OperatorFunction<Delivery<MarketIndexDataRequest, MarketIndex>, MarketIndexDataCompleted> {
-  const { fetcher, sink, settle, reportProgress, events, maxAgeMs, concurrency, requestConcurrency, deadlineMs } =
+  const { fetcher, sink, settle, reportProgress, events, maxAgeMs, concurrency, answering, deadlineMs } =
     resolveOptions(options);
   return answerDeliveries({
     run: (delivery) => {
@@ -31,7 +31,6 @@ export function marketIndexData(
     },
     gather: (delivery) => gatherBatches({ delivery, sink, events }).pipe(reportProgress(delivery), summarize()),
     toCompletion: marketIndexDataCompleted,
-    concurrency: requestConcurrency,
-    events,
+    ...answering,
   });
 }

@@ -1,7 +1,7 @@
 import { orAborted } from '../../../flow/orAborted.ts';
 import { pause } from '../../../flow/pause.ts';
 import { PipelineError, RequestError } from '../../../model/errors.ts';
-import type { CompletionEvent } from '../../../model/events/completion.ts';
+import type { CompletionEvent, FailedEntry } from '../../../model/events/completion.ts';
 import { failedRequest } from '../../../model/events/failedRequest.ts';
 import { rejectedRequest } from '../../../model/events/rejectedRequest.ts';
 import type { SinkRecord, SourceRecord } from '../../../model/recordPorts.ts';
@@ -206,10 +206,17 @@ export class OpenRequest {
       request === undefined
         ? rejectedRequest(this.#context.topic.pipeline, shown, this.#key)
         : failedRequest(request, shown, { key: this.#key, stage });
-    await this.#announce(completion, shown);
+    // What a pipeline had of it, it has counted itself, batch by batch.
+    const unanswered =
+      this.#attempt === undefined ? completion.failed : completion.failed.slice(0, request?.refused.length);
+    await this.#announce(completion, shown, unanswered);
   }
 
-  async #announce(completion: CompletionEvent, deadLetter: PipelineError | undefined): Promise<void> {
+  async #announce(
+    completion: CompletionEvent,
+    deadLetter: PipelineError | undefined,
+    unanswered: readonly FailedEntry[] = [],
+  ): Promise<void> {
     const { topic, sink, announce, emit } = this.#context;
     await announce(this.#record.offset, () => [
       ...(deadLetter === undefined ? [] : [this.#deadLetter(deadLetter)]),
@@ -221,7 +228,9 @@ export class OpenRequest {
       }),
     ]);
     const { status } = completion;
-    emit({ type: 'request-announced', key: this.#key, status, durationMs: performance.now() - this.#takenAt });
+    const durationMs = performance.now() - this.#takenAt;
+    const more = unanswered.length === 0 ? {} : { unanswered };
+    emit({ type: 'request-announced', key: this.#key, status, durationMs, ...more });
     if (deadLetter === undefined) return;
     emit({ type: 'dead-lettered', key: this.#key, place: this.#place(), error: deadLetter });
   }
