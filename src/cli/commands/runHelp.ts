@@ -11,12 +11,17 @@ Options:
                       for historical-market-data also massive; for market-index-data yahoo-rapidapi (default),
                       recorded or simulated.
   --fallback NAME     The provider to ask for what the first cannot serve. Default: none.
+  --batch-size N      Symbols of a new request that are fetched, stored and announced together, 1 to 10000.
+                      Default: the variables below.
   --database URL      postgres://user:password@host:port/database, or memory, which keeps nothing.
                       Default: DATABASE_URL, else DATABASE_HOST, _PORT, _NAME, _USER and _PASSWORD.`;
 
 /** The variables of providers and of the database. */
 export const environmentHelp = `Environment, also read from a file .env, which the environment wins over:
   DATABASE_SCHEMA_NAME            The schema of the price tables. Default: financial_tracker.
+  MARKET_DATA_BATCH_SIZE          Symbols in a batch of a new request. Default: 100.
+  MARKET_INDEX_BATCH_SIZE         The same. Default: 100.
+  HISTORICAL_BATCH_SIZE           The same. Default: 50.
   DATABASE_PREPARED_STATEMENTS    off behind a pooler in transaction mode. Default: on.
   TWELVE_DATA_API_KEY             Needed for twelve-data.
   TWELVE_DATA_API_HOST            Default: api.twelvedata.com.

@@ -3,6 +3,7 @@ import { OptionsError } from '../../index.ts';
 import type { Invocation } from '../command.ts';
 import type { ProviderName } from '../jobs/fetchers.ts';
 import { jobs, type Job, type OpenJob } from '../jobs/jobs.ts';
+import { readBatchSizes } from './batchSizes.ts';
 import { chooseDatabase, databaseAdvice, type ServerChoice } from './databaseChoice.ts';
 import { shown } from './parseArguments.ts';
 import { chooseSymbols, type SymbolSource } from './readSymbols.ts';
@@ -18,6 +19,7 @@ export const runOptions = [
   'fallback',
   'database',
   'request-id',
+  'batch-size',
 ];
 
 export interface RunOptions {
@@ -53,7 +55,7 @@ export function readRunOptions(
     providers,
     symbols,
     range,
-    openJob: job.open(providers, environment),
+    openJob: job.open(providers, environment, readBatchSizes(command, options['batch-size'], environment)[job.name]),
     server: choice.kind === 'memory' ? undefined : choice,
     requestId: options['request-id'],
   };

@@ -23,6 +23,7 @@ import {
   marketDataSink,
   marketIndexSink,
   monthlyPriceSink,
+  requestDetails,
   type Database,
   type PriceTable,
 } from '../../postgres/index.ts';
@@ -87,9 +88,9 @@ export interface Job {
   readonly providers: readonly ProviderName[];
   /**
    * The job with its provider and those that are asked for what the ones before cannot serve. Throws an `OptionsError` for a
-   * missing variable of any; sends nothing.
+   * missing variable of any; sends nothing. `batchSize` is that of a new request. Default: that of the pipeline.
    */
-  open(providers: readonly ProviderName[], environment: Environment): OpenJob;
+  open(providers: readonly ProviderName[], environment: Environment, batchSize?: number): OpenJob;
 }
 
 export interface OpenJob {
@@ -117,7 +118,7 @@ function defineJob<R extends Request<I>, I extends Input, T, C extends Completio
     name,
     table,
     providers,
-    open(chosen, environment) {
+    open(chosen, environment, batchSize) {
       const openFetcher = inTurn(
         chosen.map((provider) => {
           const open = fetchers[provider]?.(environment);
@@ -131,7 +132,8 @@ function defineJob<R extends Request<I>, I extends Input, T, C extends Completio
           const request = { ...parsed, refused: [...parsed.refused, ...refused] };
           return {
             ...request,
-            open: (database, tell) => openRequest(parts, request, openFetcher(database, undefined, tell), database),
+            open: (database, tell) =>
+              openRequest(parts, request, openFetcher(database, undefined, tell), { database, batchSize }),
           };
         },
       };
@@ -143,17 +145,21 @@ function openRequest<R extends Request<I>, I extends Input, T, C extends Complet
   { pipeline, sink: openSink, stored }: Parts<R, I, T, C>,
   request: R,
   opened: OpenFetcher<I, T>,
-  database: Database | undefined,
+  { database, batchSize }: { readonly database: Database | undefined; readonly batchSize: number | undefined },
 ): OpenRequest {
   const { fetcher } = opened;
   const memory = memorySink<I, T>();
   const sink = database === undefined ? memory : openSink({ database });
   const values = database === undefined ? () => from([...memory.rows.values()]) : () => stored.read(database);
   return {
-    plan: ({ key, signal }) => plan(request, { fetcher, sink, key, signal }),
+    async plan({ key, signal }) {
+      // A request under way keeps the size it was accepted with.
+      const known = database && key ? await requestDetails({ database, key, maxShortfalls: 0 }) : undefined;
+      return plan(request, { fetcher, sink, key, signal, batchSize: known?.batchSize ?? batchSize });
+    },
     forecast: (credits, key) => fetcher.estimate?.([], { ahead: credits, request: key }).doneAt,
     async run({ key, signal, events }) {
-      const deliveries = fromRequest(request, { key, ledger: sink.ledger, signal });
+      const deliveries = fromRequest(request, { key, ledger: sink.ledger, signal, batchSize });
       const completion = await lastValueFrom(deliveries.pipe(pipeline({ fetcher, sink, events })));
       return { completion, stored: async () => textOf(stored, await lastValueFrom(values().pipe(toArray()))) };
     },

@@ -91,10 +91,16 @@ export interface ReadPipeline {
   /** The table it writes. */
   readonly table: PriceTable;
   readonly providers: readonly ProviderName[];
+  /** How many symbols of a new request are one batch. */
+  readonly batchSize: number;
   readonly open: (surroundings: PipelineSurroundings) => OpenPipeline;
 }
 
-type ReadPipelineVariables = (providers: readonly ProviderName[], environment: Environment) => ReadPipeline;
+type ReadPipelineVariables = (
+  providers: readonly ProviderName[],
+  environment: Environment,
+  batchSize: number,
+) => ReadPipeline;
 
 interface Parts<R extends Request<I>, I, T, C extends CompletionEvent> {
   readonly table: PriceTable;
@@ -110,7 +116,7 @@ function definePipeline<R extends Request<I>, I, T, C extends CompletionEvent>(
   parts: Parts<R, I, T, C>,
 ): ReadPipelineVariables {
   const { table, fetchers } = parts;
-  return (providers, environment) => {
+  return (providers, environment, batchSize) => {
     const openFetcher = inTurn(
       providers.map((provider) => {
         const open = fetchers[provider]?.(environment);
@@ -122,9 +128,10 @@ function definePipeline<R extends Request<I>, I, T, C extends CompletionEvent>(
       pipeline,
       table,
       providers,
+      batchSize,
       open: (surroundings) => {
         const { fetcher } = openFetcher(surroundings.counts, surroundings.sharing, surroundings.tell);
-        return { pipeline, ...openPipeline(pipeline, parts, fetcher, surroundings) };
+        return { pipeline, ...openPipeline(pipeline, parts, { fetcher, batchSize }, surroundings) };
       },
     };
   };
@@ -133,7 +140,7 @@ function definePipeline<R extends Request<I>, I, T, C extends CompletionEvent>(
 function openPipeline<R extends Request<I>, I, T, C extends CompletionEvent>(
   pipeline: PipelineName,
   { operator, sink: openSink, topic, answers }: Parts<R, I, T, C>,
-  fetcher: Fetcher<I, T>,
+  { fetcher, batchSize }: { readonly fetcher: Fetcher<I, T>; readonly batchSize: number },
   { database, metrics, events, progressTo, waiter: { onAway, onBack }, handBack }: PipelineSurroundings,
 ): Omit<OpenPipeline, 'pipeline'> {
   const sink: Sink<I, T> =
@@ -142,7 +149,7 @@ function openPipeline<R extends Request<I>, I, T, C extends CompletionEvent>(
       : patientSink({ sink: openSink({ database }), onWait: onAway, onBack, signal: handBack });
   // Other workers would do parts of a request where its owner never sees them.
   const unshared = database === undefined ? { workTopic: null } : {};
-  const requestTopic = topic({ ledger: sink.ledger, lane: lanes[pipeline], ...unshared });
+  const requestTopic = topic({ ledger: sink.ledger, lane: lanes[pipeline], batchSize, ...unshared });
   const observe = metrics.batchesOf<I, T>(pipeline);
   const progress = progressTo(progressTopicOf(requestTopic));
   return {

@@ -1,6 +1,7 @@
 import { OptionsError } from '../../index.ts';
 import type { Invocation } from '../command.ts';
 import { chooseDatabase, databaseAdvice, type ServerChoice } from '../input/databaseChoice.ts';
+import { readBatchSizes } from '../input/batchSizes.ts';
 import { readKafka, type KafkaVariables } from '../input/kafkaVariables.ts';
 import { shown } from '../input/parseArguments.ts';
 import { readPipelines, type ReadPipeline } from './pipelines.ts';
@@ -16,6 +17,7 @@ export const workOptions = [
   'no-create-topics',
   'database',
   'provider',
+  'batch-size',
 ];
 export const workFlags = ['no-create-topics'];
 
@@ -45,11 +47,12 @@ export function readWorkOptions({ options, environment }: Pick<Invocation, 'opti
       `work: no database is named: ${databaseAdvice}, or --database memory, which keeps nothing and shares nothing`,
     );
   }
+  const batchSizes = readBatchSizes('work', options['batch-size'], environment);
   return {
     kafka: readKafka(environment),
     server: choice.kind === 'memory' ? undefined : choice,
     pipelines: chooseServed(options['provider'], environment).map(({ pipeline, providers }) =>
-      readPipelines[pipeline](providers, environment),
+      readPipelines[pipeline](providers, environment, batchSizes[pipeline]),
     ),
     host: readHost(options['host']),
     port: readNumber('--port', options['port'], { byDefault: 9464, max: 65_535 }),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { RequestError, type PipelineError } from '../errors.ts';
+import { numbersIn } from './numbersIn.ts';
 
 export type PipelineName = 'market-data' | 'market-index-data' | 'historical-market-data';
 
@@ -130,8 +131,16 @@ function jsonOf(value: unknown): string {
 function readBody(message: RequestMessage): object {
   const text = message instanceof Uint8Array ? readText(message) : message;
   const body = typeof text === 'string' ? readJson(text) : text;
-  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body;
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) {
+    return typeof text === 'string' ? withExactNumbers(body as Record<string, unknown>, text) : body;
+  }
   throw malformed(`expected a JSON object, got ${show(body)}`);
+}
+
+/** The numbers that are echoed as they stand in the text: JavaScript keeps 15 digits of them, and makes 1e400 infinite. */
+function withExactNumbers(body: Record<string, unknown>, text: string): object {
+  const names = Object.keys(echoFields).filter((name) => typeof body[name] === 'number');
+  return names.length === 0 ? body : { ...body, ...numbersIn(text, names) };
 }
 
 function readText(bytes: Uint8Array): string {

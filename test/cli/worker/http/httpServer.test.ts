@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { jsonPage, serveHttp } from '../../../../src/cli/worker/http/httpServer.ts';
 import { OptionsError } from '../../../../src/model/errors.ts';
+import { deferred } from '../../../support/deferred.ts';
 import { track } from '../../../support/track.ts';
 
 const host = '127.0.0.1';
@@ -85,6 +86,57 @@ describe('serveHttp', () => {
     await expect(serveHttp({ host: '192.0.2.1', port: 0, pages: {} })).rejects.toThrow(
       'work: this machine has no address 192.0.2.1: give another --host',
     );
+  });
+
+  // Issue 10, 12; seen: 100 silent connections kept every probe out for half a minute.
+  it.each(['says nothing', 'drips'])(
+    'answers each probe while 200 connections are open of somebody who %s',
+    async (how) => {
+      await using server = await open();
+      const { port } = new URL(server.url);
+      const sockets = Array.from({ length: 200 }, () => connect(Number(port), host).on('error', () => undefined));
+      await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+
+      for (let probe = 1; probe <= 20; probe += 1) {
+        if (how === 'drips') for (const socket of sockets) socket.write(probe === 1 ? 'GET /ok HTTP/1.1\r\nX: ' : 'x');
+        const response = await fetch(`${server.url}/ok`, { headers: { connection: 'close' } });
+        expect([response.status, await response.text()]).toEqual([200, '{"fine":true}\n']);
+      }
+
+      for (const socket of sockets) socket.destroy();
+    },
+  );
+
+  it('keeps 20 connections of an address, and first of all those that are answered', async () => {
+    const asked = deferred();
+    const answer = deferred();
+    const wait = async () => {
+      asked.resolve();
+      await answer.promise;
+      return jsonPage(200, 'late');
+    };
+    await using server = track(
+      await serveHttp({ host, port: 0, pages: { '/ok': () => jsonPage(200, {}), '/wait': wait } }),
+    );
+    const late = fetch(`${server.url}/wait`);
+    await asked.promise;
+    const { port } = new URL(server.url);
+    const sockets = Array.from({ length: 30 }, () => connect(Number(port), host));
+    const closed = sockets.slice(0, 11).map((socket) => once(socket.resume(), 'close'));
+    await Promise.all(closed);
+    expect((await fetch(`${server.url}/ok`)).status).toBe(200);
+    answer.resolve();
+    expect(await (await late).json()).toBe('late');
+    expect(sockets.slice(12).map((socket) => socket.destroyed)).not.toContain(true);
+    for (const socket of sockets) socket.destroy();
+  });
+
+  it.each(['', 'GET /ok HTTP/1.1\r\nX: '])('cuts off who does not go on after %j', async (sent) => {
+    await using server = track(await serveHttp({ host, port: 0, pages: {}, timeoutMs: 50 }));
+    const socket = connect(Number(new URL(server.url).port), host);
+    socket.write(sent);
+    await once(socket.resume(), 'close');
+    expect(socket.destroyed).toBe(true);
   });
 
   it('closes with clients that keep their connections', async () => {
