@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { defineOptions } from '../model/defineOptions.ts';
 import type { RecordSink } from '../model/recordPorts.ts';
 import { connectionChecks, type KafkaConnectionOptions } from './client/kafkaConnectionOptions.ts';
+import { canCompress } from './client/compression/codecs.ts';
 import { kafkaClient } from './client/kafkaClient.ts';
 import { RecordProducer } from './client/producer/RecordProducer.ts';
 
@@ -14,12 +15,21 @@ export interface KafkaSinkOptions extends KafkaConnectionOptions {
    * Default: 'earliest'.
    */
   startAt?: 'earliest' | 'latest' | undefined;
+  /**
+   * What records are compressed with when they are sent: 'none', 'gzip', 'snappy', 'lz4' or 'zstd', the last of which Node.js has
+   * from 22.15 and 23.8 on. Default: 'none'.
+   */
+  compression?: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd' | undefined;
 }
 
 const resolveOptions = defineOptions<KafkaSinkOptions>('kafkaSink')({
   ...connectionChecks,
   transactionTimeoutMs: z.int().min(1_000).max(900_000).default(10_000),
   startAt: z.enum(['earliest', 'latest']).default('earliest'),
+  compression: z
+    .enum(['none', 'gzip', 'snappy', 'lz4', 'zstd'])
+    .refine(canCompress, { error: 'expected another one than zstd: this Node.js cannot write it, 22.15 or newer can' })
+    .default('none'),
 });
 
 /** Sink options with their defaults. */

@@ -22,6 +22,11 @@ export interface KafkaSourceOptions extends KafkaConnectionOptions {
   maxBytesPerPartition?: number | undefined;
   /** Longest pause between two attempts to join the group again, in milliseconds. Default: 5,000. */
   maxRejoinDelayMs?: number | undefined;
+  /**
+   * How often a partition is looked at again that is held by what cannot be decoded, in milliseconds: whether it can be now, or
+   * the group's offset has got past it. Default: 10,000.
+   */
+  heldCheckMs?: number | undefined;
 }
 
 /** Checks the options and fills in the defaults. */
@@ -35,6 +40,7 @@ export const resolveSourceOptions = defineOptions<KafkaSourceOptions>('kafkaSour
   maxWaitMs: z.int().min(1).max(10_000).default(250),
   maxBytesPerPartition: z.int().min(1).default(1_048_576),
   maxRejoinDelayMs: z.int().min(1).default(5_000),
+  heldCheckMs: z.int().min(1).max(3_600_000).default(10_000),
 });
 
 /** Source options with their defaults. */
@@ -42,7 +48,8 @@ export type KafkaSourceSettings = ReturnType<typeof resolveSourceOptions>;
 
 /**
  * Reads Kafka topics as a member of a consumer group: see `RecordSource`. Records of transactions that were not committed
- * are left out.
+ * are left out. Records that are compressed with gzip, snappy, lz4 or zstd are read; what would become more than 64 MiB, or is
+ * broken, holds its partition (`onUndecodable`), and no other.
  *
  * Nothing is committed but by `commit`. When the client dies or the group expels it, `onRevoked` and `onInterrupted` are
  * called, and it joins again until it succeeds. An error names brokers, topics and groups, and never a password.

@@ -22,7 +22,9 @@ export interface MemoryBroker {
   sink(): RecordSink;
   /** The topics, as `kafkaTopics` has them. */
   topics(): RecordTopics;
-  /** The committed records of a topic, by partition and offset. */
+  /** Stores a record that nobody can decode, as a broken disk or an unknown compression leaves it; the answer is its offset. */
+  sendUndecodable(topic: string, partition: number, bytes: Uint8Array | string): bigint;
+  /** The committed records of a topic, by partition and offset; not those that cannot be decoded. */
   records(topic: string): readonly SourceRecord[];
   /**
    * Ends a source as a killed process ends: none of its handlers is called any more, not even `onRevoked`, its commits are
@@ -81,7 +83,12 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): MemoryBroker {
     source: ({ groupId, topics: wanted }) => new MemoryRecordSource(state, groupId, wanted),
     sink: () => new MemoryRecordSink(state),
     topics: () => new MemoryTopics(state),
-    records: (topic) => state.partitionsOf(topic).flatMap((place) => state.recordsOf(place)),
+    sendUndecodable: (topic, partition, bytes) => state.appendUndecodable({ topic, partition }, Buffer.from(bytes)),
+    records: (topic) =>
+      state
+        .partitionsOf(topic)
+        .flatMap((place) => state.recordsOf(place))
+        .filter(({ isUndecodable }) => isUndecodable !== true),
     crash(source) {
       if (source instanceof MemoryRecordSource) source.crash();
     },

@@ -115,12 +115,17 @@ function startAtZero(metrics: WorkerMetrics, topics: readonly MeasuredTopic[], n
     metrics.seconds.zero({ pipeline });
     metrics.parts.inc({ pipeline, result: 'ok' }, 0);
   }
-  for (const { topic } of topics) metrics.partitions.set({ topic }, 0);
+  for (const { topic, workTopic } of topics) {
+    metrics.partitions.set({ topic }, 0);
+    metrics.held.set({ topic }, 0);
+    if (workTopic !== undefined) metrics.held.set({ topic: workTopic }, 0);
+  }
 }
 
 function recorder(metrics: WorkerMetrics, symbols: PipelineMetrics, names: TopicNames): (event: WorkerEvent) => void {
   const open = new OpenRequests();
   const owned = new Set<string>();
+  const held = new Set<string>();
 
   const begin = (key: string, place: TopicPartition): void => {
     if (!open.add(key, place)) return;
@@ -142,6 +147,15 @@ function recorder(metrics: WorkerMetrics, symbols: PipelineMetrics, names: Topic
       case 'partition-lost':
         for (const key of open.in(event.place)) end(key);
         if (owned.delete(placeOf(event.place))) metrics.partitions.dec({ topic: names.topic(event.place.topic) });
+        return;
+      case 'partition-held':
+        // It may be held anew at another place.
+        if (held.has(placeOf(event.place))) return;
+        held.add(placeOf(event.place));
+        metrics.held.inc({ topic: names.topic(event.place.topic) });
+        return;
+      case 'partition-released':
+        if (held.delete(placeOf(event.place))) metrics.held.dec({ topic: names.topic(event.place.topic) });
         return;
       case 'partition-waiting':
         metrics.partitionWaits.inc({ topic: names.topic(event.place.topic), code: knownResult(event.error.code) });

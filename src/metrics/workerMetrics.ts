@@ -12,6 +12,7 @@ export interface WorkerMetrics {
   readonly deadLetters: Counter;
   readonly parts: Counter;
   readonly partitions: Gauge;
+  readonly held: Gauge;
   readonly partitionWaits: Counter;
   readonly interruptions: Counter;
 }
@@ -61,6 +62,7 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
       'result',
     ),
     partitions: gauge('fintrack_partitions_owned', 'Partitions of request topics that this worker owns.', 'topic'),
+    held: gauge('fintrack_partitions_held', 'Partitions held by what cannot be decoded.', 'topic'),
     partitionWaits: counter(
       'fintrack_partition_waits_total',
       'Times a partition had to wait for the broker, by error code.',

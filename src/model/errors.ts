@@ -31,6 +31,7 @@ export const errorCodes = [
   'record_too_large',
   'broker_unavailable',
   'broker_error',
+  'undecodable',
   'fenced',
   'canceled',
   'internal',

@@ -26,6 +26,14 @@ export interface SourceRecord extends RecordPosition {
   readonly headers: readonly RecordHeader[];
 }
 
+/** Records that were stored and cannot be decoded: one, or all of a batch that is compressed or broken as a whole. */
+export interface UndecodableRecord extends RecordPosition {
+  /** The place behind them. */
+  readonly next: bigint;
+  /** What is stored of them, as far as it can be had. */
+  readonly bytes: Uint8Array;
+}
+
 /** A record to be sent. */
 export interface SinkRecord {
   readonly topic: string;
@@ -60,6 +68,14 @@ export interface RecordHandlers {
    * has come to an end cannot tell by the offsets of the records. Default: nothing.
    */
   onPosition?(position: RecordPosition, epoch: number): void;
+  /**
+   * A partition is held: what it goes on with cannot be decoded, as the error says (`undecodable`). Nothing of it is handed out
+   * before that can be decoded after all, the group's offset has got past it, or `rewind`; all other partitions go on. Told
+   * once for each time that it is held. Default: nothing.
+   */
+  onUndecodable?(record: UndecodableRecord, error: PipelineError, epoch: number): void;
+  /** A partition that was held goes on. Not called for one that was revoked. Default: nothing. */
+  onReleased?(place: TopicPartition, epoch: number): void;
   /** The source has lost its group and tries to join it again, without end. Default: nothing. */
   onInterrupted?(error: PipelineError): void;
   /** The source has stopped for a reason that no repetition mends, such as a wrong password. */

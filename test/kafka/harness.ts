@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
-import { Kafka, logLevel, type Admin, type ISocketFactory } from 'kafkajs';
+import { CompressionTypes, Kafka, logLevel, type Admin, type ISocketFactory } from 'kafkajs';
 import { GroupMember } from '../../src/kafka/client/consumer/GroupMember.ts';
 import { kafkaClient } from '../../src/kafka/client/kafkaClient.ts';
 import { kafkaSink } from '../../src/kafka/kafkaSink.ts';
@@ -10,7 +10,13 @@ import { toSourceRecord } from '../../src/kafka/client/consumer/sourceRecord.ts'
 import type { RecordsUnderTest } from '../../src/testing/recordContract.ts';
 
 /** Sessions that end soon, and heartbeats to match. */
-export const short = { sessionTimeoutMs: 1_500, rebalanceTimeoutMs: 1_500, heartbeatIntervalMs: 150, maxWaitMs: 100 };
+export const short = {
+  sessionTimeoutMs: 1_500,
+  rebalanceTimeoutMs: 1_500,
+  heartbeatIntervalMs: 150,
+  maxWaitMs: 100,
+  heldCheckMs: 100,
+};
 
 /** A broker for the tests of the adapter: topics, and sources whose connection can be cut. */
 export interface KafkaBench extends RecordsUnderTest {
@@ -53,10 +59,20 @@ export async function openKafka(brokers: readonly string[]): Promise<KafkaBench>
     },
     source: (groupId, topics) => open({ groupId, topics }),
     sink: () => kafkaSink({ brokers }),
+    sendUndecodable: (topic, partition) => sendTooLarge(plain, topic, partition),
     records: (topic) => readCommitted(plain, admin, topic),
     crash: (source) => cuts.get(source)?.(),
     [Symbol.asyncDispose]: () => admin.disconnect(),
   };
+}
+
+/** A record that is compressed to 64 kB, and becomes more than a batch may become. */
+export async function sendTooLarge(plain: Kafka, topic: string, partition: number): Promise<void> {
+  const producer = plain.producer();
+  await producer.connect();
+  const messages = [{ partition, value: Buffer.alloc(65 * 1024 * 1024) }];
+  await producer.send({ topic, messages, compression: CompressionTypes.GZIP });
+  await producer.disconnect();
 }
 
 /** Sockets of one client, all of which end at once and for ever. */

@@ -14,6 +14,7 @@ async function open(): Promise<RecordsUnderTest> {
     source: (groupId, names) => broker.source({ groupId, topics: names }),
     sink: () => broker.sink(),
     records: async (topic) => broker.records(topic),
+    sendUndecodable: async (topic, partition) => broker.sendUndecodable(topic, partition, 'broken'),
     crash: (source) => broker.crash(source),
     [Symbol.asyncDispose]: async () => {},
   };

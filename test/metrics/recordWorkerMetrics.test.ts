@@ -93,6 +93,39 @@ describe('recordWorkerMetrics', () => {
     expect(seconds).toContain('fintrack_request_duration_seconds_count{pipeline="market-index-data"} 0');
   });
 
+  // issue 10, 8
+  it('counts the partitions that are held by what cannot be decoded', async () => {
+    const { record, samples } = open();
+    const held = (topic: string, offset: bigint, partition = 0): WorkerEvent => ({
+      type: 'partition-held',
+      place: { ...placeOf(topic, partition), offset },
+      error: new BrokerError('undecodable', 'broken'),
+    });
+    const released = (topic: string, isLost: boolean): WorkerEvent => ({
+      type: 'partition-released',
+      place: placeOf(topic),
+      isLost,
+    });
+    const numbers = async () => (await samples('fintrack_partitions_held')).map((sample) => sample.slice(24));
+    expect(await numbers()).toEqual([
+      '{topic="MARKET-REQUEST"} 0',
+      '{topic="MARKET-WORK"} 0',
+      '{topic="INDEX-REQUEST"} 0',
+    ]);
+    record(held(market.topic, 1n), held(market.topic, 2n), held(market.topic, 1n, 1), held(index.topic, 1n));
+    expect(await numbers()).toEqual([
+      '{topic="MARKET-REQUEST"} 2',
+      '{topic="MARKET-WORK"} 0',
+      '{topic="INDEX-REQUEST"} 1',
+    ]);
+    record(released(market.topic, false), released(market.topic, true), released(index.topic, true));
+    expect(await numbers()).toEqual([
+      '{topic="MARKET-REQUEST"} 1',
+      '{topic="MARKET-WORK"} 0',
+      '{topic="INDEX-REQUEST"} 0',
+    ]);
+  });
+
   it('counts a request that is tried again once, and a record that was never a request not as open', async () => {
     const { record, samples } = open();
     const retried: WorkerEvent = { type: 'request-retried', key: keyOf(1), error: away, delayMs: 250 };

@@ -61,8 +61,8 @@ function report(topic: string, { partitions, sent, cut }: Redriven, limit: numbe
   ];
 }
 
-function open({ connection }: KafkaVariables) {
-  const sink = kafkaSink(connection);
+function open({ connection, compression }: KafkaVariables) {
+  const sink = kafkaSink({ ...connection, compression });
   const topics = kafkaTopics(connection);
   const close = async (): Promise<void> => {
     await Promise.all([sink.close(), topics.close()]);

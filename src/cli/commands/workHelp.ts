@@ -32,6 +32,7 @@ Kafka:
   KAFKA_CONSUMER_GROUP_ID            Default: etl-job-consumer-group.
   KAFKA_CONSUMER_AUTO_OFFSET_RESET   Where a new group begins: earliest or latest. Default: earliest.
   KAFKA_CONSUMER_SESSION_TIMEOUT_MS  Default: 60000.
+  KAFKA_COMPRESSION_TYPE             What is sent is compressed with: none, gzip, snappy, lz4 or zstd. Default: none.
   KAFKA_SSL                          true or false. Default: false.
   KAFKA_SASL_MECHANISM               plain, scram-sha-256 or scram-sha-512, with the two below.
   KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { OptionsError } from '../../index.ts';
-import type { KafkaConnectionOptions, KafkaSasl } from '../../kafka/index.ts';
+import type { KafkaConnectionOptions, KafkaSasl, KafkaSinkOptions } from '../../kafka/index.ts';
 import { brokerAddresses } from './brokerAddresses.ts';
 import { readVariables, requiredText, wholeNumber, type Environment } from './environment.ts';
 
@@ -12,6 +12,8 @@ export interface KafkaVariables {
   readonly sessionTimeoutMs: number;
   /** Where a group begins that has never committed anything; for `kafkaSink`. */
   readonly startAt: 'earliest' | 'latest';
+  /** What is sent is compressed with; for `kafkaSink`. */
+  readonly compression: NonNullable<KafkaSinkOptions['compression']>;
 }
 
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
@@ -33,6 +35,7 @@ const variables = z.object({
   KAFKA_SASL_PASSWORD: z.string().optional(),
   KAFKA_CONSUMER_GROUP_ID: z.string().trim().default('etl-job-consumer-group'),
   KAFKA_CONSUMER_AUTO_OFFSET_RESET: word(['earliest', 'latest'], 'earliest'),
+  KAFKA_COMPRESSION_TYPE: word(['none', 'gzip', 'snappy', 'lz4', 'zstd'], 'none'),
   KAFKA_CONSUMER_SESSION_TIMEOUT_MS: wholeNumber({ min: 1_000, max: 1_800_000, byDefault: 60_000 }),
 });
 
@@ -53,6 +56,7 @@ export function readKafka(environment: Environment, brokers?: string): KafkaVari
     groupId: read.KAFKA_CONSUMER_GROUP_ID,
     sessionTimeoutMs: read.KAFKA_CONSUMER_SESSION_TIMEOUT_MS,
     startAt: read.KAFKA_CONSUMER_AUTO_OFFSET_RESET,
+    compression: read.KAFKA_COMPRESSION_TYPE,
   };
 }
 

@@ -4,6 +4,7 @@ import { kafkaSink, recordPublisher, type KafkaConnectionOptions, type WorkerObs
 import type { Database } from '../../postgres/index.ts';
 import { openDatabase } from '../jobs/openDatabase.ts';
 import { DatabaseWatch } from './watch/DatabaseWatch.ts';
+import { HeldWatch } from './watch/HeldWatch.ts';
 import { openPipelines } from './openPipelines.ts';
 import type { OpenPipeline } from './pipelines.ts';
 import type { WorkerLog } from './watch/WorkerLog.ts';
@@ -22,6 +23,7 @@ export interface WorkerParts extends AsyncDisposable {
   readonly databaseWatch: DatabaseWatch;
   readonly pipelines: readonly OpenPipeline[];
   readonly metrics: WorkerMetrics;
+  readonly held: HeldWatch;
   /** Sees what becomes of partitions and requests. */
   readonly observer: WorkerObserver;
   /** Everything that happens in the pipelines. */
@@ -34,7 +36,7 @@ export interface WorkerParts extends AsyncDisposable {
 export function openParts(options: WorkOptions, log: WorkerLog, handBack: AbortSignal): WorkerParts {
   const { kafka, server, pipelines: read } = options;
   const connection = { ...kafka.connection, onLog: log.onKafka };
-  const sink = kafkaSink({ ...connection, startAt: kafka.startAt });
+  const sink = kafkaSink({ ...connection, startAt: kafka.startAt, compression: kafka.compression });
   const database = server && openDatabase(server, { poolSize });
   // Of its own: a call that waits for credits must not have to wait for batches that are being written.
   const counts = server && openDatabase(server);
@@ -52,10 +54,12 @@ export function openParts(options: WorkOptions, log: WorkerLog, handBack: AbortS
   const opened = openPipelines({ pipelines: read, ...surroundings });
   const { pipelines } = opened;
   const counted = metrics.requestsOf(pipelines, () => databaseWatch.isAway);
+  const held = new HeldWatch();
   const observer: WorkerObserver = {
     next: (event) => {
       log.next(event);
       counted.next(event);
+      held.next(event);
     },
   };
   const dispose = async (): Promise<void> => {
@@ -65,7 +69,7 @@ export function openParts(options: WorkOptions, log: WorkerLog, handBack: AbortS
     await Promise.all([database?.close(), counts?.close()]);
   };
   return {
-    ...{ connection, sink, database, databaseWatch, pipelines, metrics, observer, events, absentTopics },
+    ...{ connection, sink, database, databaseWatch, pipelines, metrics, held, observer, events, absentTopics },
     [Symbol.asyncDispose]: dispose,
   };
 }

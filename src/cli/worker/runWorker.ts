@@ -119,6 +119,7 @@ function pagesOf(worker: Worker): ReturnType<typeof workerPages> {
     state,
     groupId: options.kafka.groupId,
     isJoined: () => worker.source?.joined ?? false,
+    held: () => parts.held.partitions,
     // Asks for nothing but an answer.
     database: database && new Probe({ ask: () => checkTables({ database, tables: [], ownTables: false }) }),
     isDatabaseNotReady: () => parts.databaseWatch.isNotReady,

@@ -106,6 +106,11 @@ export class RedrivePartition {
     if (!this.#isRead && offset >= this.#context.ends.end) this.#endReading();
   }
 
+  /** What comes next cannot be decoded: all before it is sent. */
+  giveUp(): void {
+    this.#isRead = true;
+  }
+
   async close(): Promise<void> {
     this.#isOver = true;
     await this.#sending;

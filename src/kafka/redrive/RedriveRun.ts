@@ -29,6 +29,8 @@ export class RedriveRun {
   readonly #partitions = new Map<string, RedrivePartition>();
   readonly #closing: Promise<void>[] = [];
   #hasJoined = false;
+  /** What the first of its partitions cannot go on for: the others are seen through to their end. */
+  #undecodable: PipelineError | undefined;
   /** Ends the run; calls after the first do nothing. */
   #end: (error?: PipelineError) => void = () => undefined;
 
@@ -49,6 +51,11 @@ export class RedriveRun {
         onRevoked: (_epoch, partitions) => this.#onRevoked(partitions),
         onRecord: (record) => this.#partitions.get(keyOf(record))?.onRecord(record),
         onPosition: (position) => this.#partitions.get(keyOf(position))?.onPosition(position.offset),
+        onUndecodable: (record, error) => {
+          this.#undecodable ??= error;
+          this.#partitions.get(keyOf(record))?.giveUp();
+          this.#look();
+        },
         onFatal: (error) => this.#end(error),
       });
       await Promise.all([joined, ended]);
@@ -96,6 +103,6 @@ export class RedriveRun {
   /** Looks whether anything is left to do. */
   #look(): void {
     const isDone = this.#hasJoined && [...this.#partitions.values()].every((partition) => partition.isDone);
-    if (isDone) this.#end();
+    if (isDone) this.#end(this.#undecodable);
   }
 }

@@ -1,4 +1,5 @@
 import { Subject } from 'rxjs';
+import { keyOf } from '../../model/assignment.ts';
 import type { TopicPartition } from '../../model/recordPorts.ts';
 import { WorkPartition } from '../parts/WorkPartition.ts';
 import { AssignedPartitions } from './AssignedPartitions.ts';
@@ -27,6 +28,8 @@ export class Reading {
   readonly #requestTopics: ReadonlyMap<string, AnyRequestTopic>;
   readonly #workTopics: ReadonlyMap<string, AnyRequestTopic>;
   readonly #emit: (event: WorkerEvent) => void;
+  /** The partitions that are held by what cannot be decoded. */
+  readonly #held = new Set<string>();
   readonly #onStop = (): void => void this.#drain();
   /** Whether nothing new is taken. */
   #isEnding = false;
@@ -71,7 +74,15 @@ export class Reading {
       await source.run({
         onAssigned: (epoch, partitions) => this.#partitions.onAssigned(epoch, partitions),
         onRecord: (record, epoch) => this.#partitions.onRecord(record, epoch),
-        onRevoked: (epoch, partitions) => this.#partitions.onRevoked(epoch, partitions),
+        onRevoked: (epoch, partitions) => {
+          this.#partitions.onRevoked(epoch, partitions);
+          for (const place of partitions) this.#released(place, true);
+        },
+        onUndecodable: ({ topic, partition, offset }, error) => {
+          this.#held.add(keyOf({ topic, partition }));
+          this.#emit({ type: 'partition-held', place: { topic, partition, offset }, error });
+        },
+        onReleased: (place) => this.#released(place, false),
         onInterrupted: (error) => this.#emit({ type: 'interrupted', error }),
         onFatal: (error) => this.#observer.error(error),
       });
@@ -80,6 +91,11 @@ export class Reading {
       this.#hasLeft = true;
       if (!this.#isEnding) this.#observer.error(error);
     }
+  }
+
+  #released({ topic, partition }: TopicPartition, isLost: boolean): void {
+    if (!this.#held.delete(keyOf({ topic, partition }))) return;
+    this.#emit({ type: 'partition-released', place: { topic, partition }, isLost });
   }
 
   async #drain(): Promise<void> {

@@ -25,6 +25,11 @@ export interface Member {
   wake(): void;
 }
 
+/** A record as it is kept; its value is what is stored of it where it cannot be decoded. */
+export interface StoredRecord extends SourceRecord {
+  readonly isUndecodable?: boolean | undefined;
+}
+
 interface Group {
   readonly members: Set<Member>;
   readonly offsets: Map<string, CommittedOffset>;
@@ -39,7 +44,7 @@ export class BrokerState {
   readonly bounds = new RecordBounds();
   readonly #partitions = new Map<string, number>();
   readonly #maxRecordBytes = new Map<string, number>();
-  readonly #records = new Map<string, SourceRecord[]>();
+  readonly #records = new Map<string, StoredRecord[]>();
   readonly #groups = new Map<string, Group>();
   readonly #epochs = new Map<string, number>();
   #sent = 0;
@@ -65,7 +70,7 @@ export class BrokerState {
     return Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
   }
 
-  recordsOf(place: TopicPartition): readonly SourceRecord[] {
+  recordsOf(place: TopicPartition): readonly StoredRecord[] {
     return this.#records.get(keyOf(place)) ?? [];
   }
 
@@ -77,7 +82,16 @@ export class BrokerState {
     if (tooLarge !== undefined) throw this.bounds.refused([tooLarge]);
     const placed = records.map((record) => ({ record, list: this.#listFor(record) }));
     for (const { record, list } of placed) list.records.push(this.#stored(record, list.place, list.records.length));
-    for (const { members } of this.#groups.values()) for (const member of members) member.wake();
+    this.#wakeAll();
+  }
+
+  /** Stores a record that nobody can decode; the answer is its offset. */
+  appendUndecodable(place: TopicPartition, bytes: Uint8Array): bigint {
+    const { records } = this.#listFor({ ...place, value: bytes });
+    const stored = this.#stored({ ...place, value: bytes }, place, records.length);
+    records.push({ ...stored, isUndecodable: true });
+    this.#wakeAll();
+    return stored.offset;
   }
 
   join(groupId: string, member: Member): void {
@@ -97,7 +111,9 @@ export class BrokerState {
   }
 
   commit(groupId: string, place: TopicPartition, committed: CommittedOffset): void {
-    this.#group(groupId).offsets.set(keyOf(place), committed);
+    const group = this.#group(groupId);
+    group.offsets.set(keyOf(place), committed);
+    for (const member of group.members) member.wake();
   }
 
   /** Takes a transactional id over: the answer is the epoch that `isOwner` takes for the current one. */
@@ -109,6 +125,10 @@ export class BrokerState {
 
   isOwner(transactionalId: string, epoch: number): boolean {
     return this.#epochs.get(transactionalId) === epoch;
+  }
+
+  #wakeAll(): void {
+    for (const { members } of this.#groups.values()) for (const member of members) member.wake();
   }
 
   /** Deals the partitions out in turn; those of one topic go to its readers only. */
@@ -138,7 +158,7 @@ export class BrokerState {
 
   #listFor({ topic, partition, key }: SinkRecord): {
     readonly place: TopicPartition;
-    readonly records: SourceRecord[];
+    readonly records: StoredRecord[];
   } {
     const partitions = this.#partitions.get(topic);
     const chosen = partition ?? partitionFor(key, partitions ?? 1, this.#sent++);

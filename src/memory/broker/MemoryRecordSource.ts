@@ -1,7 +1,7 @@
 import { Assignment, type Revocation } from '../../model/assignment.ts';
 import { BrokerError, FencedError, PipelineError } from '../../model/errors.ts';
 import type { RecordHandlers, RecordPosition, RecordSource, TopicPartition } from '../../model/recordPorts.ts';
-import type { BrokerState, Member } from './BrokerState.ts';
+import type { BrokerState, Member, StoredRecord } from './BrokerState.ts';
 
 /** A member of a group of the memory broker. */
 export class MemoryRecordSource implements RecordSource {
@@ -11,6 +11,8 @@ export class MemoryRecordSource implements RecordSource {
   readonly #assignment = new Assignment();
   /** Where each partition that was assigned goes on. */
   readonly #positions = new Map<TopicPartition, number>();
+  /** Those of them that are held by what cannot be decoded. */
+  readonly #held = new Set<TopicPartition>();
   #handlers: RecordHandlers | undefined;
   #isReading = false;
   #isStopped = false;
@@ -66,6 +68,7 @@ export class MemoryRecordSource implements RecordSource {
     for (const place of this.#positions.keys()) {
       if (place.topic === position.topic && place.partition === position.partition) {
         this.#positions.set(place, Number(position.offset));
+        this.#release(place);
       }
     }
     this.#wake();
@@ -96,6 +99,7 @@ export class MemoryRecordSource implements RecordSource {
     for (const place of this.#positions.keys()) {
       if (!partitions.some((each) => isSame(each, place)) || change.assigned.some((each) => isSame(each, place))) {
         this.#positions.delete(place);
+        this.#held.delete(place);
       }
     }
     for (const place of change.assigned) {
@@ -124,10 +128,41 @@ export class MemoryRecordSource implements RecordSource {
       if (position !== undefined && record === undefined) this.#passed(place, position);
       if (position === undefined || record === undefined) return;
       if (this.#handlers === undefined || this.#assignment.isPaused(place)) return;
+      if (record.isUndecodable === true) {
+        if (this.#isHeldBy(record, place)) return;
+        continue;
+      }
       this.#positions.set(place, position + 1);
       const epoch = this.#assignment.accept(record);
       if (epoch !== undefined) this.#tell((handlers) => handlers.onRecord(record, epoch));
     }
+  }
+
+  /** Holds the partition, unless the group has got past the record: then it goes on there. */
+  #isHeldBy({ offset, value }: StoredRecord, place: TopicPartition): boolean {
+    const committed = this.#state.committed(this.#groupId, place)?.offset ?? 0n;
+    if (committed > offset) {
+      this.#positions.set(place, Number(committed));
+      this.#release(place);
+      return false;
+    }
+    const epoch = this.#assignment.epochOf(place);
+    if (this.#held.has(place) || epoch === undefined) return true;
+    this.#held.add(place);
+    const { topic, partition } = place;
+    const error = new BrokerError(
+      'undecodable',
+      `memory: ${topic}-${partition}: what stands at offset ${offset} cannot be decoded`,
+    );
+    const record = { topic, partition, offset, next: offset + 1n, bytes: value ?? new Uint8Array() };
+    this.#tell((handlers) => handlers.onUndecodable?.(record, error, epoch));
+    return true;
+  }
+
+  #release(place: TopicPartition): void {
+    const epoch = this.#assignment.epochOf(place);
+    if (!this.#held.delete(place) || epoch === undefined) return;
+    this.#tell((handlers) => handlers.onReleased?.({ topic: place.topic, partition: place.partition }, epoch));
   }
 
   #passed(place: TopicPartition, position: number): void {

@@ -43,6 +43,8 @@ export class Reader {
         extra.onRevoked?.(epoch, partitions);
       },
       onPosition: (position, epoch) => extra.onPosition?.(position, epoch),
+      onUndecodable: (record, error, epoch) => extra.onUndecodable?.(record, error, epoch),
+      onReleased: (place, epoch) => extra.onReleased?.(place, epoch),
       onInterrupted: (error) => {
         this.told.push('interrupted');
         extra.onInterrupted?.(error);

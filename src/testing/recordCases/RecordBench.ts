@@ -42,6 +42,13 @@ export class RecordBench {
     await sink.send(values.map((value) => ({ topic, partition, key: value, value })));
   }
 
+  /** Stores a record that cannot be decoded; false where there is no way to. */
+  async sendUndecodable(topic: string, partition: number): Promise<boolean> {
+    if (this.#opened.sendUndecodable === undefined) return false;
+    await this.#opened.sendUndecodable(topic, partition);
+    return true;
+  }
+
   /** How far the group has got; the way to find out takes the partition over. */
   async committed(topic: string, partition: number): Promise<CommittedState> {
     const announcer = await this.sink().own(topic, partition, this.groupId);

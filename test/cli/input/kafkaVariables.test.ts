@@ -14,6 +14,7 @@ describe('the variables of Kafka', () => {
       groupId: 'etl-job-consumer-group',
       sessionTimeoutMs: 60_000,
       startAt: 'earliest',
+      compression: 'none',
     });
   });
 
@@ -25,6 +26,7 @@ describe('the variables of Kafka', () => {
       KAFKA_CONSUMER_GROUP_ID: 'workers',
       KAFKA_CONSUMER_AUTO_OFFSET_RESET: 'latest',
       KAFKA_CONSUMER_SESSION_TIMEOUT_MS: '30000',
+      KAFKA_COMPRESSION_TYPE: 'LZ4',
     };
     const sasl = { mechanism: 'scram-sha-512', username: 'etl', password: 'canary-password' };
     expect(readKafka(environment)).toEqual({
@@ -32,6 +34,7 @@ describe('the variables of Kafka', () => {
       groupId: 'workers',
       sessionTimeoutMs: 30_000,
       startAt: 'latest',
+      compression: 'lz4',
     });
     expect(readKafka(environment, 'other:9092').connection.brokers).toEqual(['other:9092']);
     expect(readKafka({}, 'other:9092').connection.brokers).toEqual(['other:9092']);

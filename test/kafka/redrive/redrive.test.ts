@@ -51,6 +51,16 @@ function sinkWith(used: MemoryBroker, change: (announcer: Announcer) => Pick<Ann
 }
 
 describe('a redrive', () => {
+  // issue 10, 8
+  it('fails at what cannot be decoded, once all before it and all other partitions are done', async () => {
+    const used = broker({ requests: 2 });
+    await used.sink().send([letter('a'), letter('b', { partition: 1 })]);
+    used.sendUndecodable('REQUESTS-dlt', 0, 'broken');
+    await used.sink().send([letter('c')]);
+    await expect(redrive(optionsFor(used))).rejects.toMatchObject({ code: 'undecodable' });
+    expect(values(used)).toEqual(['a', 'b']);
+  });
+
   it('sends the records as they were, whatever their headers say of a topic', async () => {
     const used = broker({ requests: 3 });
     const headers = [header('traceparent', 'trace'), header('kafka_dlt-original-topic', 'SECRETS')];

@@ -65,6 +65,38 @@ describe('fromRequests', () => {
     worker.stop();
   });
 
+  // issue 10, 8
+  it('tells of a partition that is held by what cannot be decoded, and reads the others', async () => {
+    const broker = openBroker(2);
+    broker.sendUndecodable('IN', 0, 'broken');
+    await send(broker, [message('AAPL')], 0);
+    const worker = new Worker(broker, { topics: [requestTopic()] });
+    await settle();
+    await send(broker, [message('MSFT')], 1);
+    await settle();
+    expect(worker.deliveries.map(({ id }) => id)).toEqual([keyAt(0, 1)]);
+    const told = () => worker.events.filter(({ type }) => type === 'partition-held' || type === 'partition-released');
+    expect(told()).toMatchObject([
+      { type: 'partition-held', place: { topic: 'IN', partition: 0, offset: 0n }, error: { code: 'undecodable' } },
+    ]);
+    // Somebody leaves it out, as `partitions skip` does.
+    const announcer = await broker.sink().own('IN', 0, groupId);
+    await announcer.announce([], { offset: 1n, announced: new Set() });
+    await settle();
+    expect(told().slice(1)).toEqual([
+      { type: 'partition-released', place: { topic: 'IN', partition: 0 }, isLost: false },
+    ]);
+    expect(worker.deliveries.map(({ id }) => id)).toEqual([keyAt(0, 1), keyAt(1, 0)]);
+    broker.sendUndecodable('IN', 1, 'broken');
+    await settle();
+    worker.stop();
+    await settle();
+    expect(told().slice(2)).toMatchObject([
+      { type: 'partition-held', place: { topic: 'IN', partition: 1, offset: 1n } },
+      { type: 'partition-released', place: { topic: 'IN', partition: 1 }, isLost: true },
+    ]);
+  });
+
   it('says what is wrong with its options', () => {
     const broker = openBroker();
     const given = { source: broker.source({ groupId, topics: ['IN'] }), sink: broker.sink(), groupId };

@@ -1,5 +1,6 @@
 import type { PipelineName, ProviderHealth } from '../../../index.ts';
 import { jsonPage, type Page } from './httpServer.ts';
+import type { HeldPartition } from '../watch/HeldWatch.ts';
 import type { Probe } from './Probe.ts';
 
 export type WorkerState = 'starting' | 'running' | 'draining';
@@ -10,6 +11,8 @@ export interface ReadinessParts {
   readonly groupId: string;
   /** Whether the worker is a member of its group. */
   readonly isJoined: () => boolean;
+  /** The partitions that are held by what cannot be decoded. */
+  readonly held: () => readonly HeldPartition[];
   /** Undefined: everything is kept in memory. */
   readonly database: Probe | undefined;
   /** Whether requests wait for what the deployment of the database lacks, such as a table or a right. Default: never. */
@@ -24,8 +27,13 @@ export interface PipelineHealth {
 
 /** Whether requests can be served: 200 or 503, and in either case which part is how. No message: only stable codes. */
 export async function readyPage(parts: ReadinessParts): Promise<Page> {
-  const { state, groupId, isJoined, providers } = parts;
-  const kafka = { ready: isJoined(), group: groupId };
+  const { state, groupId, isJoined, held, providers } = parts;
+  const heldNow = held();
+  const kafka = {
+    ready: isJoined() && heldNow.length === 0,
+    group: groupId,
+    ...(heldNow.length === 0 ? {} : { held: heldNow }),
+  };
   const postgresql = await databaseReport(parts);
   const pipelines = providers.map(({ pipeline, health }) => pipelineReport(pipeline, health()));
   const ready = state() === 'running' && [kafka, postgresql, ...pipelines].every((part) => part.ready);

@@ -86,6 +86,16 @@ export class WorkerLog implements WorkerObserver {
         const { place, delayMs, error } = event;
         return `partition ${place.topic}-${place.partition}: waiting for Kafka, again in ${duration(delayMs)}: ${sentence(error)}`;
       }
+      case 'partition-held': {
+        const { place, error } = event;
+        const { topic, partition, offset } = place;
+        const skip = `fintrack-pipelines partitions skip ${topic} ${partition} ${offset} --yes`;
+        return `partition ${topic}-${partition}: held at offset ${offset}, the others go on: ${sentence(error)}; ${skip} leaves it out`;
+      }
+      case 'partition-released': {
+        const { place, isLost } = event;
+        return isLost ? undefined : `partition ${place.topic}-${place.partition}: goes on`;
+      }
       case 'interrupted':
         return `kafka: the group is lost, joining again: ${sentence(event.error)}`;
       case 'request-accepted': {

@@ -1,16 +1,28 @@
 import type { Consumer, EachBatchPayload } from 'kafkajs';
 import { Assignment, type Revocation } from '../../../model/assignment.ts';
 import { BrokerError, FencedError, PipelineError } from '../../../model/errors.ts';
-import type { RecordHandlers, RecordPosition, RecordSource, TopicPartition } from '../../../model/recordPorts.ts';
+import type {
+  RecordHandlers,
+  RecordPosition,
+  RecordSource,
+  TopicPartition,
+  UndecodableRecord,
+} from '../../../model/recordPorts.ts';
+import { connected, disconnected } from '../connected.ts';
+import { readCommitted } from '../readCommitted.ts';
 import type { KafkaClient } from '../kafkaClient.ts';
 import { brokerError, isHopeless, isRebalancing, isStartingUp } from '../kafkaErrors.ts';
 import type { KafkaSourceSettings } from '../../kafkaSource.ts';
+import { HeldPartitions } from './HeldPartitions.ts';
 import { openConsumer, type ConsumerEvents } from './openConsumer.ts';
 import { toSourceRecord } from './sourceRecord.ts';
 import { Signal } from './Signal.ts';
 
 /** After how long a commit is tried again, if nothing is heard of the group before. */
 const commitPauseMs = 1_000;
+
+/** The first pause before a consumer that has crashed is replaced; it doubles until records have been read. */
+const shortestRejoinDelayMs = 100;
 
 /** A member of a consumer group that outlives the consumers of kafkajs. */
 export class GroupMember implements RecordSource {
@@ -25,10 +37,22 @@ export class GroupMember implements RecordSource {
   /** The attempt to join that is under way, or was the last. */
   #opening: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
+  readonly #held: HeldPartitions;
+  /** How often anything was rewound: what was fetched before that is no news. */
+  #rewinds = 0;
+  #rejoinDelayMs = shortestRejoinDelayMs;
 
   constructor(client: KafkaClient, settings: KafkaSourceSettings) {
     this.#client = client;
     this.#settings = settings;
+    this.#held = new HeldPartitions({
+      checkMs: settings.heldCheckMs,
+      committed: (place) => this.#committedOffset(place),
+      tryAgain: (place) => {
+        if (!this.#assignment.isPaused(place)) this.#consumer?.resume([toTopicPartitions(place)]);
+      },
+      goOn: (position) => this.rewind(position),
+    });
   }
 
   get joined(): boolean {
@@ -76,12 +100,16 @@ export class GroupMember implements RecordSource {
 
   resume(partitions: readonly TopicPartition[]): void {
     const ours = this.#assignment.setPaused(partitions, false);
-    this.#consumer?.resume(ours.map(toTopicPartitions));
+    this.#consumer?.resume(ours.filter((place) => !this.#held.has(place)).map(toTopicPartitions));
   }
 
   rewind({ topic, partition, offset }: RecordPosition): void {
     if (!this.#assignment.rewind({ topic, partition, offset })) return;
+    this.#rewinds += 1;
     this.#consumer?.seek({ topic, partition, offset: String(offset) });
+    if (!this.#held.has({ topic, partition })) return;
+    if (!this.#assignment.isPaused({ topic, partition })) this.#consumer?.resume([{ topic, partitions: [partition] }]);
+    this.#release({ topic, partition });
   }
 
   stop(): Promise<void> {
@@ -115,6 +143,12 @@ export class GroupMember implements RecordSource {
       },
       onJoined: (memberId, partitions) => this.#onJoined(memberId, partitions),
       onBatch: (batch) => this.#onBatch(batch),
+      onFetch: () => {
+        const rewinds = this.#rewinds;
+        return (record, reason) => {
+          if (rewinds === this.#rewinds) this.#onUndecodable(record, reason);
+        };
+      },
       onPassed: (position) => this.#passed(position),
       onCrash: (error) => this.#onCrash(error),
     };
@@ -163,13 +197,46 @@ export class GroupMember implements RecordSource {
       const record = toSourceRecord({ topic, partition }, message);
       // A partition that was kept through a rebalance brings its uncommitted records again.
       const epoch = this.#assignment.accept(record);
+      this.#release(record);
       if (epoch !== undefined) this.#tell((handlers) => handlers.onRecord(record, epoch));
       payload.resolveOffset(message.offset);
     }
     this.#passed({ topic, partition, offset: BigInt(payload.batch.lastOffset()) + 1n });
   }
 
+  /** Holds the partition. It is asked for all the same what it says: kafkajs knows nothing of it, and would go on fetching. */
+  #onUndecodable(record: UndecodableRecord, reason: Error): void {
+    const { topic, partition, offset } = record;
+    const epoch = this.#assignment.epochOf(record);
+    // Whoever has paused it gets nothing of it, and it is fetched again later.
+    if (epoch === undefined || this.#assignment.isPaused(record)) return;
+    this.#rejoinDelayMs = shortestRejoinDelayMs;
+    this.#consumer?.pause([{ topic, partitions: [partition] }]);
+    if (!this.#held.hold({ topic, partition, offset })) return;
+    const message = `Kafka: ${topic}-${partition}: what stands at offset ${offset} cannot be decoded: ${reason.message}`;
+    const error = new BrokerError('undecodable', message);
+    this.#tell((handlers) => handlers.onUndecodable?.(record, error, epoch));
+  }
+
+  #release(place: TopicPartition): void {
+    const epoch = this.#assignment.epochOf(place);
+    if (!this.#held.release(place) || epoch === undefined) return;
+    const { topic, partition } = place;
+    this.#tell((handlers) => handlers.onReleased?.({ topic, partition }, epoch));
+  }
+
+  async #committedOffset({ topic, partition }: TopicPartition): Promise<bigint | undefined> {
+    const admin = connected(this.#client.kafka.admin());
+    try {
+      return (await readCommitted(await admin, { topic, partition, group: this.#settings.groupId }))?.offset;
+    } finally {
+      await disconnected(admin);
+    }
+  }
+
   #passed(position: RecordPosition): void {
+    this.#rejoinDelayMs = shortestRejoinDelayMs;
+    this.#release(position);
     const epoch = this.#assignment.epochOf(position);
     if (epoch !== undefined) this.#tell((handlers) => handlers.onPosition?.(position, epoch));
   }
@@ -192,9 +259,11 @@ export class GroupMember implements RecordSource {
 
   /** A crashed consumer never comes back by itself: another one takes its place, however long that takes. */
   async #joinAgain(): Promise<void> {
-    const { maxRejoinDelayMs } = this.#settings;
-    for (let delayMs = 100; !this.#isStopped(); delayMs *= 2) {
-      await this.#joins.within(Math.min(delayMs, maxRejoinDelayMs)).done;
+    while (!this.#isStopped()) {
+      const delayMs = Math.min(this.#rejoinDelayMs, this.#settings.maxRejoinDelayMs);
+      // A member that has joined may crash as it fetches: the pauses grow until it has really read something.
+      this.#rejoinDelayMs = 2 * delayMs;
+      await this.#joins.within(delayMs).done;
       if (this.#isStopped()) return;
       try {
         await this.#open();
@@ -206,6 +275,7 @@ export class GroupMember implements RecordSource {
   }
 
   #revoke(revocations: readonly Revocation[]): void {
+    for (const place of revocations.flatMap(({ partitions }) => partitions)) this.#held.release(place);
     for (const { epoch, partitions } of revocations) this.#tell((handlers) => handlers.onRevoked(epoch, partitions));
   }
 

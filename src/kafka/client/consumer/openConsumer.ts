@@ -1,8 +1,8 @@
-import type { Consumer, EachBatchPayload } from 'kafkajs';
+import type { Consumer, EachBatchPayload, PartitionAssigner } from 'kafkajs';
 import type { RecordPosition, TopicPartition } from '../../../model/recordPorts.ts';
 import type { KafkaClient } from '../kafkaClient.ts';
 import type { KafkaSourceSettings } from '../../kafkaSource.ts';
-import { readHeadersLinearly } from './readHeadersLinearly.ts';
+import { readFetches, type OnFetch } from './fetch/readFetches.ts';
 import { subscribedAssigner } from './subscribedAssigner.ts';
 
 /** What a consumer of kafkajs tells of its life. */
@@ -11,6 +11,7 @@ export interface ConsumerEvents {
   onOpened(consumer: Consumer): void;
   onJoined(memberId: string, partitions: readonly TopicPartition[]): void;
   onBatch(payload: EachBatchPayload): void;
+  onFetch: OnFetch;
   /** A fetch brought nothing but what is not to be handed out, all of which stands before this place. */
   onPassed(position: RecordPosition): void;
   /** It has ended, and will do nothing any more; not called for what `openConsumer` rejects with. */
@@ -24,10 +25,13 @@ export async function openConsumer(
   events: ConsumerEvents,
 ): Promise<void> {
   const { groupId, topics, sessionTimeoutMs } = settings;
-  readHeadersLinearly();
+  const assigner: PartitionAssigner = (surroundings) => {
+    readFetches(surroundings.cluster, events.onFetch);
+    return subscribedAssigner(surroundings);
+  };
   const consumer = kafka.consumer({
     groupId,
-    partitionAssigners: [subscribedAssigner],
+    partitionAssigners: [assigner],
     sessionTimeout: sessionTimeoutMs,
     rebalanceTimeout: settings.rebalanceTimeoutMs,
     heartbeatInterval: settings.heartbeatIntervalMs ?? Math.min(3_000, Math.ceil(sessionTimeoutMs / 10)),

@@ -1,11 +1,13 @@
 import { Partitioners, type Admin, type Producer, type Transaction } from 'kafkajs';
 import { together } from '../../../flow/together.ts';
-import { decodeAnnounced, encodeAnnounced } from '../../../model/announcedBitmap.ts';
+import { encodeAnnounced } from '../../../model/announcedBitmap.ts';
 import { PublishError, type PipelineError } from '../../../model/errors.ts';
 import type { Announcer, CommittedState, SinkRecord } from '../../../model/recordPorts.ts';
 import type { RecordBounds } from '../../../model/RecordBounds.ts';
+import { compressionType, type Compression } from '../compression/codecs.ts';
 import type { KafkaClient } from '../kafkaClient.ts';
 import { isOfType, isTooLarge, publishError } from '../kafkaErrors.ts';
+import { readCommitted } from '../readCommitted.ts';
 import { inChunks, toTopicMessages } from './sinkMessages.ts';
 
 interface AnnouncerSettings {
@@ -16,6 +18,7 @@ interface AnnouncerSettings {
   readonly startAt: 'earliest' | 'latest';
   /** Those of the sink. */
   readonly bounds: RecordBounds;
+  readonly compression: Compression;
   readonly onClosed: () => void;
 }
 
@@ -62,7 +65,7 @@ export class KafkaAnnouncer implements Announcer {
     // kafkajs has no initTransactions: the first transaction takes the next epoch, which ends what was begun in the last.
     const transaction = await this.#producer.transaction();
     await transaction.abort();
-    this.#committed = (await this.#readCommitted(admin)) ?? (await this.#begin(admin));
+    this.#committed = (await readCommitted(admin, this.#settings)) ?? (await this.#begin(admin));
   }
 
   async announce(records: readonly SinkRecord[], next: CommittedState): Promise<void> {
@@ -95,9 +98,10 @@ export class KafkaAnnouncer implements Announcer {
   async #transact(records: readonly SinkRecord[], next: CommittedState): Promise<void> {
     const transaction = await this.#producer.transaction();
     // The records first: offsets as the first call after a commit are answered with CONCURRENT_TRANSACTIONS.
+    const compression = compressionType(this.#settings.compression);
     for (const chunk of inChunks(records, (topic) => this.#settings.bounds.isNarrow(topic))) {
       try {
-        await transaction.sendBatch({ topicMessages: toTopicMessages(chunk) });
+        await transaction.sendBatch({ topicMessages: toTopicMessages(chunk), compression });
       } catch (error) {
         throw isTooLarge(error) ? this.#settings.bounds.refused(chunk) : error;
       }
@@ -130,16 +134,6 @@ export class KafkaAnnouncer implements Announcer {
     // Otherwise the next owner would leave out what comes until the first commit.
     await this.#transact([], state);
     return state;
-  }
-
-  async #readCommitted(admin: Admin): Promise<CommittedState | undefined> {
-    const { topic, partition, group } = this.#settings;
-    const [fetched] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
-    const found = fetched?.partitions.find((each) => each.partition === partition);
-    if (found === undefined) throw new PublishError(`Kafka: ${this.#name()}: there is no such partition`);
-    const offset = BigInt(found.offset);
-    if (offset < 0n) return undefined;
-    return { offset, announced: decodeAnnounced(offset, found.metadata) };
   }
 
   async #disconnect(): Promise<void> {

@@ -2,6 +2,7 @@ import { Partitioners, type Admin, type Producer } from 'kafkajs';
 import { PublishError } from '../../../model/errors.ts';
 import { RecordBounds } from '../../../model/RecordBounds.ts';
 import type { Announcer, RecordSink, SinkRecord } from '../../../model/recordPorts.ts';
+import { compressionType } from '../compression/codecs.ts';
 import { connected, disconnected } from '../connected.ts';
 import { describeTopics } from '../describeTopics.ts';
 import { KafkaAnnouncer } from './KafkaAnnouncer.ts';
@@ -48,7 +49,8 @@ export class RecordProducer implements RecordSink {
         }),
       );
       const producer = await this.#producer;
-      await producer.sendBatch({ topicMessages: toTopicMessages(chunk) });
+      const compression = compressionType(this.#settings.compression);
+      await producer.sendBatch({ topicMessages: toTopicMessages(chunk), compression });
     } catch (error) {
       // What it numbered and could not send would be missed by the broker: the next call starts with another one.
       const broken = this.#producer;
@@ -80,6 +82,7 @@ export class RecordProducer implements RecordSink {
       transactionTimeoutMs: this.#settings.transactionTimeoutMs,
       startAt: this.#settings.startAt,
       bounds: this.#bounds,
+      compression: this.#settings.compression,
       onClosed: () => this.#announcers.delete(announcer),
     });
     this.#announcers.add(announcer);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { WorkerLog } from '../../../../src/cli/worker/watch/WorkerLog.ts';
-import { PipelineError, RequestError, SinkError } from '../../../../src/model/errors.ts';
+import { BrokerError, PipelineError, RequestError, SinkError } from '../../../../src/model/errors.ts';
 import type { WorkerEvent } from '../../../../src/model/workerEvents.ts';
 
 const start = Date.UTC(2026, 10, 24, 14, 3);
@@ -30,6 +30,16 @@ describe('a line of the worker', () => {
       'partition MARKET_DATA_UPDATE_REQUEST-0: waiting for Kafka, again in 250 ms: no connection',
       { type: 'partition-waiting', place, error: away, delayMs: 250 },
     ],
+    [
+      'partition MARKET_DATA_UPDATE_REQUEST-0: held at offset 17, the others go on: snappy: it is broken; ' +
+        'fintrack-pipelines partitions skip MARKET_DATA_UPDATE_REQUEST 0 17 --yes leaves it out',
+      {
+        type: 'partition-held',
+        place: { ...place, offset: 17n },
+        error: new BrokerError('undecodable', 'snappy: it is broken'),
+      },
+    ],
+    ['partition MARKET_DATA_UPDATE_REQUEST-0: goes on', { type: 'partition-released', place, isLost: false }],
     ['kafka: the group is lost, joining again: no connection', { type: 'interrupted', error: away }],
     [
       `request ${key}: accepted, 3 symbols in 1 batch`,

@@ -85,3 +85,42 @@ describe('the first join', () => {
     expect(client.consumers()).toBeLessThan(5);
   });
 });
+
+// issue 10, 8: a member that joins and crashes as it fetches joined anew 600 times a minute.
+describe('a member that crashes each time that it has joined', () => {
+  it('waits longer and longer, until it has really read something', async () => {
+    const joins: number[] = [];
+    const crashes: (() => void)[] = [];
+    const batches: (() => void)[] = [];
+    const done = async (): Promise<void> => {};
+    const consumer = (): Consumer => {
+      const listeners = new Map<string, Listener>();
+      const run = async ({ eachBatch }: { eachBatch: (payload: unknown) => Promise<void> }): Promise<void> => {
+        joins.push(Date.now());
+        crashes.push(() => listeners.get('crash')?.({ payload: { error: new Error('the fetch failed') } }));
+        const batch = { topic: 'topic', partition: 0, messages: [], lastOffset: () => '4' };
+        batches.push(() => void eachBatch({ batch, isStale: () => false }));
+        const member = { memberId: `member-${String(joins.length)}`, memberAssignment: { topic: [0] } };
+        listeners.get('group_join')?.({ payload: member });
+      };
+      const events = { GROUP_JOIN: 'group_join', CRASH: 'crash' };
+      const on = (name: string, listener: Listener) => listeners.set(name, listener);
+      const rest = { connect: done, subscribe: done, disconnect: done, resume: () => {} };
+      return { events, on, run, ...rest } as unknown as Consumer;
+    };
+    const client = { kafka: { consumer } as unknown as KafkaClient['kafka'], secrets: [], close: () => undefined };
+    const member = new GroupMember(client, settings);
+    await member.run(handlers());
+    const crashAgain = async (): Promise<number> => {
+      crashes.at(-1)?.();
+      await vi.advanceTimersToNextTimerAsync();
+      return (joins.at(-1) ?? 0) - (joins.at(-2) ?? 0);
+    };
+    const pauses: number[] = [];
+    for (let crash = 0; crash < 8; crash++) pauses.push(await crashAgain());
+    expect(pauses).toEqual([100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+    batches.at(-1)?.();
+    expect(await crashAgain()).toBe(100);
+    await member.stop();
+  });
+});

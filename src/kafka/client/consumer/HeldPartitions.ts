@@ -1,0 +1,72 @@
+import { keyOf } from '../../../model/assignment.ts';
+import type { RecordPosition, TopicPartition } from '../../../model/recordPorts.ts';
+
+export interface HeldPartitionsOptions {
+  /** After how long a partition is looked at again, in milliseconds. */
+  readonly checkMs: number;
+  /** How far the group has got in a partition; undefined where it has not begun. */
+  readonly committed: (place: TopicPartition) => Promise<bigint | undefined>;
+  /** Is to have the partition fetched again, from where it stands. */
+  readonly tryAgain: (place: TopicPartition) => void;
+  /** Is to have it go on from an offset behind what holds it: the group has got there. */
+  readonly goOn: (position: RecordPosition) => void;
+}
+
+interface Held {
+  readonly position: RecordPosition;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** The partitions that wait at what cannot be decoded, until that can be or has been left out. */
+export class HeldPartitions {
+  readonly #options: HeldPartitionsOptions;
+  readonly #held = new Map<string, Held>();
+
+  constructor(options: HeldPartitionsOptions) {
+    this.#options = options;
+  }
+
+  has(place: TopicPartition): boolean {
+    return this.#held.has(keyOf(place));
+  }
+
+  /** Holds the partition, and looks after it; false when it was held there before. */
+  hold(position: RecordPosition): boolean {
+    const before = this.#held.get(keyOf(position));
+    const isNew = before?.position.offset !== position.offset;
+    clearTimeout(before?.timer);
+    const held: Held = { position, timer: undefined };
+    this.#held.set(keyOf(position), held);
+    this.#lookLater(held);
+    return isNew;
+  }
+
+  /** The partition goes on, or is not ours any more; false when it was not held. */
+  release(place: TopicPartition): boolean {
+    clearTimeout(this.#held.get(keyOf(place))?.timer);
+    return this.#held.delete(keyOf(place));
+  }
+
+  clear(): void {
+    for (const { timer } of this.#held.values()) clearTimeout(timer);
+    this.#held.clear();
+  }
+
+  #lookLater(held: Held): void {
+    held.timer = setTimeout(() => void this.#look(held), this.#options.checkMs);
+  }
+
+  async #look(held: Held): Promise<void> {
+    const { committed, tryAgain, goOn } = this.#options;
+    const { position } = held;
+    const offset = await committed(position).catch(() => undefined); // a broker that is away is asked the next time
+    if (this.#held.get(keyOf(position)) !== held) return;
+    if (offset !== undefined && offset > position.offset) {
+      goOn({ ...position, offset });
+      return;
+    }
+    // Before it is fetched: what comes of that may hold it anew.
+    this.#lookLater(held);
+    tryAgain(position);
+  }
+}
