@@ -12,6 +12,7 @@ describe('readiness', () => {
       state: () => 'running',
       groupId: 'group',
       isJoined: () => true,
+      held: () => [],
       database: undefined,
       providers: [{ pipeline: 'market-data', health: () => [health] }],
     });
@@ -27,5 +28,22 @@ describe('readiness', () => {
       ],
     });
     expect(page.body).not.toContain('wrong key');
+  });
+
+  // Issue 10, item 8.
+  it('names the partitions that are held by what cannot be decoded, and is not there for them', async () => {
+    const page = await readyPage({
+      state: () => 'running',
+      groupId: 'group',
+      isJoined: () => true,
+      held: () => [{ topic: 'REQUESTS', partition: 2, offset: '17' }],
+      database: undefined,
+      providers: [],
+    });
+    expect(page.status).toBe(503);
+    expect(JSON.parse(page.body)).toMatchObject({
+      ready: false,
+      kafka: { ready: false, group: 'group', held: [{ topic: 'REQUESTS', partition: 2, offset: '17' }] },
+    });
   });
 });
