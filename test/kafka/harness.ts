@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
-import { CompressionTypes, Kafka, logLevel, type Admin, type ISocketFactory } from 'kafkajs';
+import kafkajs, { CompressionTypes, Kafka, logLevel, type Admin, type ISocketFactory } from 'kafkajs';
 import { GroupMember } from '../../src/kafka/client/consumer/GroupMember.ts';
 import { kafkaClient } from '../../src/kafka/client/kafkaClient.ts';
 import { kafkaSink } from '../../src/kafka/kafkaSink.ts';
@@ -8,6 +8,8 @@ import { resolveSourceOptions, type KafkaSourceOptions } from '../../src/kafka/k
 import type { RecordSource, SourceRecord } from '../../src/model/recordPorts.ts';
 import { toSourceRecord } from '../../src/kafka/client/consumer/sourceRecord.ts';
 import type { RecordsUnderTest } from '../../src/testing/recordContract.ts';
+
+const { CompressionCodecs } = kafkajs;
 
 /** Sessions that end soon, and heartbeats to match. */
 export const short = {
@@ -66,13 +68,57 @@ export async function openKafka(brokers: readonly string[]): Promise<KafkaBench>
   };
 }
 
-/** A record that is compressed to 64 kB, and becomes more than a batch may become. */
-export async function sendTooLarge(plain: Kafka, topic: string, partition: number): Promise<void> {
-  const producer = plain.producer();
-  await producer.connect();
-  const messages = [{ partition, value: Buffer.alloc(65 * 1024 * 1024) }];
-  await producer.send({ topic, messages, compression: CompressionTypes.GZIP });
-  await producer.disconnect();
+/** A record that would become more than a batch may become: a broker takes it, and it is refused by what it says of its size. */
+async function sendTooLarge(plain: Kafka, topic: string, partition: number): Promise<void> {
+  const codec = CompressionCodecs[CompressionTypes.ZSTD];
+  CompressionCodecs[CompressionTypes.ZSTD] = () => ({
+    compress: async () => tooLarge(),
+    decompress: async () => tooLarge(),
+  });
+  try {
+    const producer = plain.producer();
+    await producer.connect();
+    const messages = [{ partition, value: 'takes the place of another' }];
+    await producer.send({ topic, messages, compression: CompressionTypes.ZSTD });
+    await producer.disconnect();
+  } finally {
+    CompressionCodecs[CompressionTypes.ZSTD] = codec;
+  }
+}
+
+/** A frame of Zstandard that holds one record with a value of 65 MiB of zeros. */
+function tooLarge(): Buffer {
+  const valueBytes = 65 * 1024 * 1024;
+  const value = varInt(valueBytes);
+  const record = Buffer.concat([Buffer.from([0, 0, 0, 1]), value]);
+  const start = Buffer.concat([varInt(record.length + valueBytes + 1), record]);
+  const runBytes = 128 * 1024;
+  const runs = valueBytes / runBytes;
+  const head = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 0, 0]);
+  head.writeUInt32LE(start.length + valueBytes + 1, 5);
+  const block = (kind: 0 | 2, bytes: number, isLast = false): Buffer => {
+    const number = Buffer.alloc(3);
+    number.writeUIntLE(bytes * 8 + kind + (isLast ? 1 : 0), 0, 3);
+    return number;
+  };
+  const zero = Buffer.alloc(1);
+  const run = Buffer.concat([block(2, runBytes), zero]);
+  // The last zero says that it has no headers.
+  return Buffer.concat([
+    head,
+    block(0, start.length),
+    start,
+    ...new Array<Buffer>(runs).fill(run),
+    block(2, 1, true),
+    zero,
+  ]);
+}
+
+function varInt(value: number): Buffer {
+  const bytes: number[] = [];
+  let rest = 2 * value;
+  for (; rest >= 0x80; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 0x80);
+  return Buffer.from([...bytes, rest]);
 }
 
 /** Sockets of one client, all of which end at once and for ever. */
