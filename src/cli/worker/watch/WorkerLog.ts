@@ -88,9 +88,7 @@ export class WorkerLog implements WorkerObserver {
       }
       case 'partition-held': {
         const { place, error } = event;
-        const { topic, partition, offset } = place;
-        const skip = `fintrack-pipelines partitions skip ${topic} ${partition} ${offset} --yes`;
-        return `partition ${topic}-${partition}: held at offset ${offset}, the others go on: ${sentence(error)}; ${skip} leaves it out`;
+        return `partition ${place.topic}-${place.partition}: held at offset ${place.offset}, the others go on: ${sentence(error)}`;
       }
       case 'partition-released': {
         const { place, isLost } = event;

@@ -31,8 +31,7 @@ describe('a line of the worker', () => {
       { type: 'partition-waiting', place, error: away, delayMs: 250 },
     ],
     [
-      'partition MARKET_DATA_UPDATE_REQUEST-0: held at offset 17, the others go on: snappy: it is broken; ' +
-        'fintrack-pipelines partitions skip MARKET_DATA_UPDATE_REQUEST 0 17 --yes leaves it out',
+      'partition MARKET_DATA_UPDATE_REQUEST-0: held at offset 17, the others go on: snappy: it is broken',
       {
         type: 'partition-held',
         place: { ...place, offset: 17n },
