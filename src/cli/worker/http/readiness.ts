@@ -11,8 +11,8 @@ export interface ReadinessParts {
   readonly groupId: string;
   /** Whether the worker is a member of its group. */
   readonly isJoined: () => boolean;
-  /** The partitions that are held by what cannot be decoded. */
-  readonly held: () => readonly HeldPartition[];
+  /** The partitions that are held by what cannot be decoded. Default: none. */
+  readonly held?: (() => readonly HeldPartition[]) | undefined;
   /** Undefined: everything is kept in memory. */
   readonly database: Probe | undefined;
   /** Whether requests wait for what the deployment of the database lacks, such as a table or a right. Default: never. */
@@ -28,7 +28,7 @@ export interface PipelineHealth {
 /** Whether requests can be served: 200 or 503, and in either case which part is how. No message: only stable codes. */
 export async function readyPage(parts: ReadinessParts): Promise<Page> {
   const { state, groupId, isJoined, held, providers } = parts;
-  const heldNow = held();
+  const heldNow = held?.() ?? [];
   const kafka = {
     ready: isJoined() && heldNow.length === 0,
     group: groupId,
