@@ -95,10 +95,11 @@ function roundsUpToNextDigit(decimal: Decimal, scale: number): boolean {
   return /^9*$/.test(kept) && (fraction[scale] ?? '0') >= '5';
 }
 
-/** As a column of that scale stores it: rounded half away from zero; the text itself when it has no more digits than that. */
-export function roundDecimal(decimal: Decimal, scale: number): Decimal {
+/** As a column of that scale stores it, with just as many digits behind the point: rounded half away from zero. */
+export function toScale(decimal: Decimal, scale: number): Decimal {
   const { fraction } = decimalDigits(decimal);
-  if (fraction <= scale) return decimal;
+  if (fraction === scale) return decimal;
+  if (fraction < scale) return `${fraction === 0 ? `${decimal}.` : decimal}${'0'.repeat(scale - fraction)}`;
   return fromUnits(divideRounded(toUnits(decimal, fraction), 10n ** BigInt(fraction - scale)), scale);
 }
 

@@ -9,7 +9,7 @@ import {
   isNegative,
   parseDecimal,
   percentBetween,
-  roundDecimal,
+  toScale,
   subtractDecimals,
 } from '../../src/model/decimal.ts';
 
@@ -132,11 +132,11 @@ describe('decimal arithmetic', () => {
     expect(percentBetween('0.00', '1', 2)).toBeUndefined();
   });
 
-  it('rounds half away from zero, as numeric does, and keeps what is short enough', () => {
+  it('rounds half away from zero, as numeric does, and fills up with zeros', () => {
     expect(
-      ['1.5', '1.500', '0.12345', '-0.12345', '9.99995', '0.00004', '-0.00004'].map((it) => roundDecimal(it, 4)),
-    ).toEqual(['1.5', '1.500', '0.1235', '-0.1235', '10.0000', '0.0000', '0.0000']);
-    expect(roundDecimal('99.5', 0)).toBe('100');
+      ['1.5', '1.500', '0.12345', '-0.12345', '9.99995', '0.00004', '-0.00004'].map((it) => toScale(it, 4)),
+    ).toEqual(['1.5000', '1.5000', '0.1235', '-0.1235', '10.0000', '0.0000', '0.0000']);
+    expect([toScale('99.5', 0), toScale('-7', 2), toScale('7', 0)]).toEqual(['100', '-7.00', '7']);
   });
 
   it('knows what differs by more than 1 %', () => {

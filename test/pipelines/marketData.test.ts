@@ -66,8 +66,12 @@ describe.each(shapes)('marketData on tables of shape %s', (shape) => {
       ...{ account_id: 'user123', requestId: 'key-1', failed: [], skipped: [] },
       assets: [
         {
-          ...{ symbol: 'AAPL', asset_type: 'STOCK', assetType: 'STOCK', price: '228.34000' },
-          ...{ change: '2.47000', percentChange: '1.09355', high: '229.12000', low: '225.10000' },
+          ...{ symbol: 'AAPL', asset_type: 'STOCK', assetType: 'STOCK', change: '2.470000' },
+          ...{ high: '229.120000', low: '225.100000' },
+          // The digits that the columns of the shape keep.
+          ...(shape === 'S1'
+            ? { price: '228.340000', percentChange: '1.09355' }
+            : { price: '228.3400', percentChange: '1.0936' }),
         },
       ],
     });

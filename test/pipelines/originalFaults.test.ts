@@ -181,7 +181,7 @@ describe('one run does what the original did not', () => {
     await run(45_000, asset('SOL'), asset('SOL', 'CRYPTO'));
     expect(server.requests.map(({ symbols }) => symbols)).toEqual([['SOL'], ['SOL/USD']]);
     const event = await run(0, asset('SOL'));
-    expect(event.assets).toMatchObject([{ symbol: 'SOL', price: '2.5' }]);
+    expect(event.assets).toMatchObject([{ symbol: 'SOL', price: '2.500000' }]);
     expect((await pricesIn(database)).map(({ price }) => price)).toEqual(['2.500000', '2.500000']);
   });
 

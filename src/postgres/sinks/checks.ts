@@ -1,11 +1,12 @@
 import {
   compareDecimals,
+  decimalDigits,
   differsByPercent,
   fitsNumeric,
   isDecimal,
   isNegative,
   parseDecimal,
-  roundDecimal,
+  toScale,
 } from '../../model/decimal.ts';
 import { SinkError } from '../../model/errors.ts';
 import type { ErrorCode, PipelineError } from '../../model/errors.ts';
@@ -59,7 +60,7 @@ export function checkDecimal(value: unknown, column: ColumnShape): Problem | und
 /** A decimal that passed the checks, with the digits that the column keeps of it. */
 export function asColumnHolds(value: Decimal, { type, scale }: ColumnShape): Decimal {
   if (type === 'double precision') return asFloat(value);
-  return unsignedZero(scale === undefined ? value : roundDecimal(value, scale));
+  return unsignedZero(scale === undefined ? value : toScale(value, scale));
 }
 
 /** PostgreSQL and JavaScript write the same shortest digits of a float. */
@@ -79,8 +80,9 @@ function differs(first: Decimal, second: Decimal): boolean {
 
 function checkRounding(value: Decimal, { type, scale }: ColumnShape): Problem | undefined {
   if (scale === undefined) return undefined;
-  const rounded = roundDecimal(value, scale);
-  if (rounded === value || !differsByPercent(value, rounded)) return undefined;
+  if (decimalDigits(value).fraction <= scale) return undefined;
+  const rounded = toScale(value, scale);
+  if (!differsByPercent(value, rounded)) return undefined;
   const message = `${type} keeps ${scale} digits behind the point and would store ${show(value)} as ${show(rounded)}`;
   return { code: 'value_out_of_range', message };
 }

@@ -38,7 +38,7 @@ describe('a batch and its ledger row', () => {
     await owner.write(batchOf([one('A', '2')], 'key'), call);
     const { stored } = await zombie.write(batchOf([one('A', '1')], 'key'), call);
     expect(await prices()).toEqual({ A: 2 });
-    expect(stored).toMatchObject([{ status: 'ok', value: { price: '2' } }]);
+    expect(stored).toMatchObject([{ status: 'ok', value: { price: '2.000000' } }]);
   });
 
   it('writes a batch once, whoever is first of ten', async () => {
@@ -51,7 +51,7 @@ describe('a batch and its ledger row', () => {
       expect(stored?.map(({ status }) => status)).toEqual(['ok', 'failed']);
       expect(stored?.[0]).toMatchObject({ value: (first!.stored![0] as { value: Quote }).value });
     }
-    expect(String((await prices())['A'])).toBe((first!.stored![0] as { value: Quote }).value.price);
+    expect((await prices())['A']).toBe(Number((first!.stored![0] as { value: Quote }).value.price));
   });
 
   it('finds rows that the database refuses under a key, and stores who failed', async () => {
@@ -79,10 +79,10 @@ describe('a batch and its ledger row', () => {
   it('tells the value that the table holds, wherever a key stands twice in a batch', async () => {
     const sink = marketDataSink({ database });
     const { stored } = await sink.write(batchOf([one('A', '1'), one('A', '2')], 'key'), call);
-    expect(stored?.map((outcome) => (outcome as { value: Quote }).value.price)).toEqual(['2', '2']);
+    expect(stored?.map((outcome) => (outcome as { value: Quote }).value.price)).toEqual(['2.000000', '2.000000']);
     expect((await sink.ledger.stored('key', 0))?.outcomes).toMatchObject([
-      { value: { price: '2' } },
-      { value: { price: '2' } },
+      { value: { price: '2.000000' } },
+      { value: { price: '2.000000' } },
     ]);
     expect(await prices()).toEqual({ A: 2 });
   });
@@ -133,7 +133,7 @@ describe('a batch and its ledger row', () => {
     expect(second!.stored).toMatchObject(first!.stored!.map(({ status, input }) => ({ status, input })));
     for (const { inserted, transactions } of results) expect([inserted, transactions]).toEqual([3, 3]);
     const stored = (await sink.ledger.stored('key', 0))!;
-    expect(stored.outcomes.map((outcome) => (outcome as { value: Quote }).value.price).slice(0, 2)).toEqual(['1', '1']);
+    expect(stored.outcomes.map((outcome) => (outcome as { value: Quote }).value.price).slice(0, 2)).toEqual(['1.000000', '1.000000']);
     expect(stored.written).toEqual({ inserted: 3, updated: 0, unchanged: 0, transactions: 3 });
   });
 
