@@ -100,7 +100,7 @@ describe('a state that may be anybody’s', () => {
     },
   );
 
-  it.each(['53100', '53200', '58030', '57P01', '08006', '0A000', '42883'])(
+  it.each(['53100', '53200', '58030', '57P01', '08006', '0A000', '54001'])(
     'is told apart by the probe: %s',
     async (state) => {
       await using opened = track(await open());
@@ -284,7 +284,7 @@ describe('a right that is missing', () => {
 });
 
 describe('a table that is missing', () => {
-  it.each(['42P01', '42703', '3F000'])('for a trigger on one row fails that row: %s', async (state) => {
+  it.each(['42P01', '42703', '42883', '3F000'])('for a trigger on one row fails that row: %s', async (state) => {
     await using database = track(await open());
     await addTrigger(database, 'market_data', `if new.symbol = 'E' then ${raise(state)}; end if`);
     expect(failures(await write(database))).toEqual([[4, 'row_rejected', state]]);

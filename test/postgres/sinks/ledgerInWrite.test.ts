@@ -133,7 +133,10 @@ describe('a batch and its ledger row', () => {
     expect(second!.stored).toMatchObject(first!.stored!.map(({ status, input }) => ({ status, input })));
     for (const { inserted, transactions } of results) expect([inserted, transactions]).toEqual([3, 3]);
     const stored = (await sink.ledger.stored('key', 0))!;
-    expect(stored.outcomes.map((outcome) => (outcome as { value: Quote }).value.price).slice(0, 2)).toEqual(['1.000000', '1.000000']);
+    expect(stored.outcomes.map((outcome) => (outcome as { value: Quote }).value.price).slice(0, 2)).toEqual([
+      '1.000000',
+      '1.000000',
+    ]);
     expect(stored.written).toEqual({ inserted: 3, updated: 0, unchanged: 0, transactions: 3 });
   });
 
