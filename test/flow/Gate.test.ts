@@ -111,6 +111,27 @@ describe('Gate', () => {
     expect(left).toHaveBeenCalledTimes(2);
   });
 
+  // issue 10, 24: a gate that outlives its sources would keep each of them, and call it
+  it('forgets a source that ends: one that it would tell when it is full, and one that waits', () => {
+    const gate = new Gate(2);
+    const [unaware, waiting] = [new Emitter(), new Emitter()];
+    const called: string[] = [];
+    for (const name of ['filled', 'resume', 'unlinked'] as const) {
+      vi.spyOn(unaware, name).mockImplementation(() => called.push(`unaware: ${name}`) > 0);
+    }
+    unaware.emit({ next: () => gate.enter() }, 0);
+    unaware.close();
+    waiting.emit({ next: () => gate.enter() }, 0);
+    expect(waiting.mustWait(() => {})).toBe(true);
+    for (const name of ['resume', 'unlinked'] as const) {
+      vi.spyOn(waiting, name).mockImplementation(() => called.push(`waiting: ${name}`) > 0);
+    }
+    waiting.close();
+    gate.leave();
+    gate.close();
+    expect(called).toEqual([]);
+  });
+
   it('is forgotten by its emitters when it closes', () => {
     const gate = new Gate(1);
     const unlink = vi.spyOn(gate, 'unlink');
