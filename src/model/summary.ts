@@ -22,10 +22,8 @@ export interface Failure<I> extends FailedOutcome<I> {
   readonly batch: number;
 }
 
-/** Everything a run did: the result of the reduce stage. It grows with the inputs, by about 150 bytes each. */
-export interface Summary<I, T> {
-  /** Every input once, in the order of the batches. */
-  readonly outcomes: readonly Outcome<I, T>[];
+/** What a run did, without its outcomes: what `summarize({ outcomes: false })` makes. It grows with the batches only. */
+export interface ShortSummary<I> {
   readonly counts: OutcomeCounts;
   readonly batches: readonly BatchSummary[];
   readonly written: WriteCounts;
@@ -35,7 +33,14 @@ export interface Summary<I, T> {
   readonly totalTimeMs: number;
   /** Inputs that ended `ok` or `fresh`, per second of the total time. */
   readonly recordsPerSecond: number;
+  /** In the order of the batches: all, or, without outcomes, the first `maxFailures`; `counts.failed` counts all. */
   readonly failures: readonly Failure<I>[];
   /** When the last batch was done. */
   readonly finishedAt: Date;
+}
+
+/** Everything a run did: the result of the reduce stage. It grows with the inputs, by about 200 bytes each. */
+export interface Summary<I, T> extends ShortSummary<I> {
+  /** Every input once, in the order of the batches. */
+  readonly outcomes: readonly Outcome<I, T>[];
 }

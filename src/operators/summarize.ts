@@ -1,21 +1,35 @@
 import { defer, map, reduce, type OperatorFunction } from 'rxjs';
+import { z } from 'zod';
 import { batchMs, type Batch, type WriteCounts } from '../model/batch.ts';
 import { callback, defineOptions } from '../model/defineOptions.ts';
+import { OptionsError } from '../model/errors.ts';
 import { countOutcomes, type Outcome, type OutcomeCounts } from '../model/outcome.ts';
-import type { BatchSummary, Failure, Spread, Summary } from '../model/summary.ts';
+import type { BatchSummary, Failure, ShortSummary, Spread, Summary } from '../model/summary.ts';
 
 export interface SummarizeOptions {
   /** The clock of `finishedAt`, in epoch milliseconds. Default: `Date.now`. */
   now?: (() => number) | undefined;
+  /** Whether the outcomes are kept. Without them the summary makes no completion event. Default: true. */
+  outcomes?: boolean | undefined;
+  /** Only without outcomes: how many failures are kept, the first in the order of the batches, 0 to 10,000. Default: 100. */
+  maxFailures?: number | undefined;
 }
 
 const resolveOptions = defineOptions<SummarizeOptions>('summarize')({
   now: callback<() => number>().default(() => () => Date.now()),
+  outcomes: z.boolean().default(true),
+  maxFailures: z.int().min(0).max(10_000).optional(),
 });
 
-/** What is kept of the batches until the last one: their outcomes and one line of figures each. */
+const defaultMaxFailures = 100;
+
+/** What is kept of the batches until the last one. */
 interface Kept<I, T> {
-  readonly batches: { readonly summary: BatchSummary; readonly outcomes: readonly Outcome<I, T>[] }[];
+  readonly batches: BatchSummary[];
+  /** Undefined: they are not kept. */
+  readonly outcomes: { readonly index: number; readonly outcomes: readonly Outcome<I, T>[] }[] | undefined;
+  /** The first failures so far, when the outcomes are not kept. */
+  failures: readonly Failure<I>[];
   written: WriteCounts;
   lastBatchAt: Moment;
 }
@@ -31,7 +45,9 @@ interface Moment {
  *
  * Emits exactly one summary when the source completes, also when it was empty; on error and on unsubscribe, none. A
  * `pending` input, of which nothing became, counts as `skipped` for the reason `canceled`. Times are in milliseconds;
- * the total runs from the subscription to the last batch. Memory grows with the inputs: their outcomes are kept.
+ * the total runs from the subscription to the last batch. Memory grows with the inputs: their outcomes are kept. With
+ * `outcomes: false` only counts, times and the first `maxFailures` failures are, for runs of any length; of such a summary no
+ * completion event can be made.
  *
  * @example
  * ```ts
@@ -56,8 +72,17 @@ interface Moment {
  *   });
  * ```
  */
-export function summarize<I, T>(options: SummarizeOptions = {}): OperatorFunction<Batch<I, T>, Summary<I, T>> {
-  const { now } = resolveOptions(options);
+export function summarize<I, T>(
+  options?: SummarizeOptions & { outcomes?: true | undefined; maxFailures?: undefined },
+): OperatorFunction<Batch<I, T>, Summary<I, T>>;
+export function summarize<I, T>(
+  options: SummarizeOptions & { outcomes: false },
+): OperatorFunction<Batch<I, T>, ShortSummary<I>>;
+export function summarize<I, T>(options: SummarizeOptions = {}): OperatorFunction<Batch<I, T>, ShortSummary<I>> {
+  const { now, outcomes, maxFailures = defaultMaxFailures } = resolveOptions(options);
+  if (outcomes && options.maxFailures !== undefined) {
+    throw new OptionsError('summarize: maxFailures: expected only with outcomes: false, else all failures are kept');
+  }
   const moment = (): Moment => ({ elapsed: performance.now(), date: new Date(now()) });
   return (source) =>
     defer(() => {
@@ -65,11 +90,13 @@ export function summarize<I, T>(options: SummarizeOptions = {}): OperatorFunctio
       // One object, added to: a copy per batch would make a long run quadratic.
       const kept: Kept<I, T> = {
         batches: [],
+        outcomes: outcomes ? [] : undefined,
+        failures: [],
         written: noWrites,
         lastBatchAt: { elapsed: startedAt, date: new Date(0) },
       };
       return source.pipe(
-        reduce((_, batch: Batch<I, T>) => keep(kept, batch, moment()), kept),
+        reduce((_, batch: Batch<I, T>) => keep(kept, batch, { at: moment(), maxFailures }), kept),
         map(() => finish(kept, startedAt, kept.batches.length === 0 ? moment() : kept.lastBatchAt)),
       );
     });
@@ -77,37 +104,55 @@ export function summarize<I, T>(options: SummarizeOptions = {}): OperatorFunctio
 
 const noWrites: WriteCounts = { inserted: 0, updated: 0, unchanged: 0, transactions: 0 };
 
-function keep<I, T>(kept: Kept<I, T>, batch: Batch<I, T>, at: Moment): Kept<I, T> {
+function keep<I, T>(
+  kept: Kept<I, T>,
+  batch: Batch<I, T>,
+  { at, maxFailures }: { readonly at: Moment; readonly maxFailures: number },
+): Kept<I, T> {
+  const { index } = batch;
   const outcomes = batch.outcomes.map(settled);
   const counts = countOutcomes(outcomes);
   const errorRate = outcomes.length === 0 ? 0 : counts.failed / outcomes.length;
-  const summary = { index: batch.index, ...counts, processingTimeMs: batchMs(batch), errorRate };
-  kept.batches.push({ summary, outcomes });
+  kept.batches.push({ index, ...counts, processingTimeMs: batchMs(batch), errorRate });
+  if (kept.outcomes === undefined) kept.failures = firstFailures(kept.failures, { index, outcomes }, maxFailures);
+  else kept.outcomes.push({ index, outcomes });
   kept.written = addFields(kept.written, batch.written ?? noWrites);
   kept.lastBatchAt = at;
   return kept;
+}
+
+/** The first failures in the order of the batches, which may come in any. */
+function firstFailures<I>(
+  kept: readonly Failure<I>[],
+  { index, outcomes }: { readonly index: number; readonly outcomes: readonly Outcome<I, unknown>[] },
+  maxFailures: number,
+): readonly Failure<I>[] {
+  const more = outcomes.flatMap((outcome) => failureOf(outcome, index));
+  if (more.length === 0) return kept;
+  return [...kept, ...more].sort((one, other) => one.batch - other.batch).slice(0, maxFailures);
 }
 
 function settled<I, T>(outcome: Batch<I, T>['outcomes'][number]): Outcome<I, T> {
   return outcome.status === 'pending' ? { status: 'skipped', input: outcome.input, reason: 'canceled' } : outcome;
 }
 
-function finish<I, T>({ batches, written }: Kept<I, T>, startedAt: number, { elapsed, date }: Moment): Summary<I, T> {
-  batches.sort((one, other) => one.summary.index - other.summary.index);
-  const summaries = batches.map(({ summary }) => summary);
-  const counts = summaries.reduce<OutcomeCounts>(addFields, { ok: 0, fresh: 0, failed: 0, skipped: 0 });
+function finish<I, T>(kept: Kept<I, T>, startedAt: number, { elapsed, date }: Moment): ShortSummary<I> {
+  const { written } = kept;
+  const batches = kept.batches.sort((one, other) => one.index - other.index);
+  const perBatch = kept.outcomes?.sort((one, other) => one.index - other.index);
+  const counts = batches.reduce<OutcomeCounts>(addFields, { ok: 0, fresh: 0, failed: 0, skipped: 0 });
   const totalTimeMs = elapsed - startedAt;
   return {
-    outcomes: batches.flatMap(({ outcomes }) => outcomes),
+    ...(perBatch === undefined ? {} : { outcomes: perBatch.flatMap(({ outcomes }) => outcomes) }),
     counts,
-    batches: summaries,
+    batches,
     written,
-    batchTimeMs: spread(summaries.map(({ processingTimeMs }) => processingTimeMs)),
+    batchTimeMs: spread(batches.map(({ processingTimeMs }) => processingTimeMs)),
     totalTimeMs,
     recordsPerSecond: totalTimeMs === 0 ? 0 : (counts.ok + counts.fresh) / (totalTimeMs / 1000),
-    failures: batches.flatMap(({ summary, outcomes }) =>
-      outcomes.flatMap((outcome) => failureOf(outcome, summary.index)),
-    ),
+    failures:
+      perBatch?.flatMap(({ index, outcomes }) => outcomes.flatMap((outcome) => failureOf(outcome, index))) ??
+      kept.failures,
     finishedAt: date,
   };
 }

@@ -1,9 +1,10 @@
 import { from, type Observable, type OperatorFunction } from 'rxjs';
 import { describe, expectTypeOf, it } from 'vitest';
 import type { Batch } from '../../src/model/batch.ts';
+import type { marketDataCompleted } from '../../src/model/events/marketDataCompleted.ts';
 import type { Fetcher, Publisher, Sink } from '../../src/model/ports.ts';
 import type { Asset, Quote } from '../../src/model/records.ts';
-import type { Summary } from '../../src/model/summary.ts';
+import type { ShortSummary, Summary } from '../../src/model/summary.ts';
 import {
   batch,
   planBatch,
@@ -36,6 +37,16 @@ describe('the types of the operators', () => {
   it('are inferred without planBatch', () => {
     const summaries = from(assets).pipe(batch(), throttledFetch({ fetcher }), writeTo({ sink }), summarize());
     expectTypeOf(summaries).toEqualTypeOf<Observable<Summary<Asset, Quote>>>();
+  });
+
+  // issue 10, 13
+  it('know which summary an event can be made of', () => {
+    const short = from(assets).pipe(batch(), throttledFetch({ fetcher }), summarize({ outcomes: false }));
+    expectTypeOf(short).toEqualTypeOf<Observable<ShortSummary<Asset>>>();
+    // @ts-expect-error: all failures are kept with the outcomes
+    summarize({ maxFailures: 5 });
+    // @ts-expect-error: an event needs the outcomes
+    expectTypeOf<ShortSummary<Asset>>().toExtend<Parameters<typeof marketDataCompleted>[0]>();
   });
 
   it('follow from the ports', () => {

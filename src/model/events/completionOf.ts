@@ -1,3 +1,4 @@
+import { OptionsError } from '../errors.ts';
 import type { Outcome } from '../outcome.ts';
 import type { RefusedInput, Request } from '../requests/request.ts';
 import type { Summary } from '../summary.ts';
@@ -21,6 +22,7 @@ export function completionOf<I extends Input>(
   summary: Summary<I, unknown>,
   { id, request, acceptedAt }: Answered<Request<I>>,
 ): CompletionFields {
+  checkOutcomes(summary);
   const { counts, batches, written, finishedAt } = summary;
   const requestId = request.requestId ?? id;
   const failed = [...request.refused.map(refusedEntry), ...summary.failures.map(failedEntry)];
@@ -37,6 +39,14 @@ export function completionOf<I extends Input>(
     ...request.account,
     requestId,
   };
+}
+
+/** For JavaScript; TypeScript refuses it. */
+function checkOutcomes({ outcomes }: { readonly outcomes?: unknown }): void {
+  if (Array.isArray(outcomes)) return;
+  throw new OptionsError(
+    'completion event: expected a summary with its outcomes, got one without: call summarize() without outcomes: false',
+  );
 }
 
 /** How many different symbols were asked for: every one stands once in the event. */
