@@ -1,9 +1,12 @@
+import kafkajs from 'kafkajs';
 import { BrokerError, FencedError, PipelineError, PublishError } from '../../model/errors.ts';
 import { withoutSecrets } from './kafkaLog.ts';
 
 interface KafkaFailure extends Error {
   /** The name of the broker's error code, on errors it answered with. */
   readonly type?: string | undefined;
+  /** The number of that code, or the name of a failure of the network. */
+  readonly code?: unknown;
   readonly retriable?: boolean | undefined;
 }
 
@@ -16,6 +19,20 @@ const rebalancing = new Set([
 ]);
 const startingUp = new Set(['GROUP_LOAD_IN_PROGRESS', 'GROUP_COORDINATOR_NOT_AVAILABLE']);
 const hopeless = /AUTHORIZATION_FAILED$|^SASL_AUTHENTICATION_FAILED$|^UNSUPPORTED_/;
+
+/** Codes of a network that fails, other than those of undici (`UND_ERR_*`): a function that gets tokens may meet them. */
+const networkCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENETDOWN',
+]);
 
 /** Whether the broker says that somebody else has the transactional id. */
 export function isFencing(error: unknown): boolean {
@@ -49,9 +66,10 @@ export function isHopeless(error: unknown): boolean {
   );
 }
 
-/** The error of a source: what was tried, and what came of it. */
+/** The error of a source: what was tried, and what came of it; `internal` when neither Kafka nor the network has failed. */
 export function brokerError(what: string, error: unknown, secrets: readonly string[]): PipelineError {
   if (PipelineError.isInstance(error)) return error;
+  if (!isOfKafka(error)) return new PipelineError('internal', `Kafka: ${what}: ${messageOf(error, secrets)}`);
   const retryable = !isHopeless(error) && chainOf(error).at(-1)?.retriable !== false;
   const isAnswer = chainOf(error).some(({ type }) => type !== undefined);
   return new BrokerError(
@@ -67,6 +85,15 @@ export function publishError(what: string, error: unknown, secrets: readonly str
   const message = `Kafka: ${what}: ${messageOf(error, secrets)}`;
   if (isFencing(error)) return new FencedError(message);
   return new PublishError(message, { retryable: chainOf(error).at(-1)?.retriable !== false });
+}
+
+/** kafkajs tries any error again and wraps it: the innermost says whose it is. */
+function isOfKafka(error: unknown): boolean {
+  const innermost = chainOf(error).at(-1);
+  if (innermost === undefined) return false;
+  const { type, code } = innermost;
+  const isOfNetwork = typeof code === 'string' && (networkCodes.has(code) || code.startsWith('UND_ERR_'));
+  return innermost instanceof kafkajs.KafkaJSError || type !== undefined || isOfNetwork;
 }
 
 /** Without a cause: those of kafkajs carry requests and settings along. */

@@ -1,4 +1,4 @@
-import { logLevel, type LogEntry } from 'kafkajs';
+import kafkajs, { logLevel, type LogEntry } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
 import { clientConfig } from '../../../src/kafka/client/kafkaClient.ts';
 import { brokerError, publishError } from '../../../src/kafka/client/kafkaErrors.ts';
@@ -10,6 +10,15 @@ const required = { brokers: ['localhost:9092'], groupId: 'group', topics: ['topi
 const secret = 'canary-77-password';
 const config = (options: Partial<KafkaSourceOptions>) =>
   clientConfig(resolveSourceOptions({ ...required, ...options }));
+
+/** As kafkajs gives up. */
+function tried(error: Error): Error {
+  return new kafkajs.KafkaJSNumberOfRetriesExceeded(error, { retryCount: 5, retryTime: 100 });
+}
+
+function fetchFailed(code: string): Error {
+  return new TypeError('fetch failed', { cause: Object.assign(new Error('failed'), { code }) });
+}
 
 describe('the options of Kafka', () => {
   it('pass TLS and SASL on', () => {
@@ -97,6 +106,22 @@ describe('the errors of Kafka', () => {
     expect(error).toMatchObject({ code: 'broker_error', retryable: false });
     expect(error.message).toBe('Kafka: joining: TOPIC_AUTHORIZATION_FAILED: refused ***');
     expect(error.cause).toBeUndefined();
+  });
+
+  // issue 10, 14
+  it.each([
+    ['a mistake', new TypeError('x is not a function'), 'internal', false],
+    ['one that kafkajs has tried again', tried(new TypeError('x is not a function')), 'internal', false],
+    ['what is no error', 'text', 'internal', false],
+    ['a broker that is away', tried(new kafkajs.KafkaJSConnectionError('refused')), 'broker_unavailable', true],
+    ['a host of tokens that is away', fetchFailed('ECONNREFUSED'), 'broker_unavailable', true],
+    ['one that does not answer', fetchFailed('UND_ERR_HEADERS_TIMEOUT'), 'broker_unavailable', true],
+    ['a file of tokens that is not there', fetchFailed('ENOENT'), 'internal', false],
+    ['what kafkajs refuses', new kafkajs.KafkaJSNonRetriableError('no'), 'broker_error', false],
+  ])('blame Kafka for no other: %s', (_, thrown, code, retryable) => {
+    const error = brokerError('joining', thrown, ['function']);
+    expect(error).toMatchObject({ code, retryable, message: expect.stringMatching(/^Kafka: joining: /) as string });
+    expect(error.message).not.toContain('function');
   });
 
   it('tell a fence from a failure', () => {
