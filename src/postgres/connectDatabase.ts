@@ -8,10 +8,12 @@ import type { ConnectionUrl, ServerName } from './connectionUrl.ts';
 import { identifierName } from './identifierName.ts';
 import { probe } from './probe.ts';
 import { transactionPooling, unprepared } from './pool/transactionPooling.ts';
+import { writableHost } from './pool/writableHost.ts';
+import type { Host } from './pool/writableHost.ts';
 
 /** A PostgreSQL database and the schemas this library uses in it. */
 export interface Database {
-  /** The connections, of `@databases/pg`. */
+  /** The connections, of `@databases/pg`; where the URL names several hosts, to that which takes writes. */
   readonly pool: ConnectionPool;
   /** The schema of the price tables. */
   readonly schema: string;
@@ -30,7 +32,10 @@ export interface Database {
 }
 
 export interface ConnectDatabaseOptions {
-  /** `postgres://user:password@host:port/database`; the parameters it may have are in docs/postgres.md. */
+  /**
+   * `postgres://user:password@host:port/database`; the parameters it may have are in docs/postgres.md. Of several hosts
+   * (`a:5432,b:5432`) the first that takes writes is used, and looked for again when it takes none any more.
+   */
   url: string;
   /** The schema of the price tables, any name in ASCII. Default: 'financial_tracker'. */
   schema?: string | undefined;
@@ -120,7 +125,16 @@ export function connectDatabase(options: ConnectDatabaseOptions): Database {
     );
   }
   const target = readConnectionUrl(url, 'connectDatabase');
-  const open = (poolSize: number): ConnectionPool => openPool(target, { ...settings, lockTimeoutMs, poolSize });
+  const connectTimeoutMs = target.connectTimeoutMs ?? settings.connectTimeoutMs;
+  const open = (poolSize: number): ConnectionPool => {
+    const names = target.server.host.split(',');
+    const hosts = target.hosts.map((host, position): Host => {
+      const only = { ...target, hosts: [host], ports: target.ports.slice(position, position + 1) };
+      const pool = openPool(only, { ...settings, connectTimeoutMs, lockTimeoutMs, poolSize });
+      return { name: names[position] ?? host, pool };
+    });
+    return writableHost(hosts, connectTimeoutMs);
+  };
   const pool = open(settings.poolSize);
   // Its own, since what is asked may be why all connections of the other are busy.
   let probes: ConnectionPool | undefined;
@@ -177,7 +191,7 @@ function openPool(target: ConnectionUrl, settings: PoolSettings): ConnectionPool
     ...given({ user: target.user, password: target.password, database: target.database, ssl: target.tls }),
     applicationName: target.applicationName ?? settings.applicationName,
     poolSize: settings.poolSize,
-    connectionTimeoutMilliseconds: target.connectTimeoutMs ?? settings.connectTimeoutMs,
+    connectionTimeoutMilliseconds: settings.connectTimeoutMs,
     queueTimeoutMilliseconds: settings.queueTimeoutMs,
     acquireLockTimeoutMilliseconds: settings.queueTimeoutMs,
     idleTimeoutMilliseconds: settings.idleTimeoutMs,
