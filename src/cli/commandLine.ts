@@ -3,6 +3,7 @@ import { OptionsError } from '../index.ts';
 import { exitComplete, exitFailed, type Command } from './command.ts';
 import { demo } from './commands/demo.ts';
 import { migrate } from './commands/migrate.ts';
+import { partitions } from './commands/partitions.ts';
 import { plan } from './commands/plan.ts';
 import { redrive } from './commands/redrive.ts';
 import { requests } from './commands/requests.ts';
@@ -16,14 +17,14 @@ import { sentence } from './output/sentence.ts';
 import { createWriter } from './output/writer.ts';
 import { withStopSignals } from './stopSignals.ts';
 
-const commands: readonly Command[] = [demo, run, plan, work, requests, redrive, migrate];
+const commands: readonly Command[] = [demo, run, plan, work, requests, redrive, partitions, migrate];
 
 const help = `Streaming market-data ETL: prices from a provider into PostgreSQL, within the provider's rate limit.
 
 Usage: fintrack-pipelines <command> [options]
 
 Commands:
-${commands.map(({ name, summary }) => `  ${name.padEnd(9)} ${summary}`).join('\n')}
+${commands.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`).join('\n')}
 
 Options:
   --help     Shows this, or the help of a command.

@@ -19,5 +19,6 @@ export { ledgerKeyOf } from './records/ledgerKeyOf.ts';
 export { recordPublisher, type RecordPublisherOptions } from './records/recordPublisher.ts';
 export { kafkaTopics } from './kafkaTopics.ts';
 export { prepareTopics, type PrepareTopicsOptions } from './prepareTopics.ts';
+export { skipUndecodable, type Skipped, type SkipUndecodableOptions } from './partitions/skipUndecodable.ts';
 export { redrive, type RedriveOptions } from './redrive/redrive.ts';
 export type { Redriven } from './redrive/RedriveRun.ts';

@@ -28,6 +28,13 @@ export function encodeAnnounced({ offset, announced }: CommittedState): string {
   return mark + bytes.toString('base64');
 }
 
+/** The first record from an offset on that the group is not done with. */
+export function firstOpen({ offset, announced }: CommittedState, from: bigint): bigint {
+  let open = from > offset ? from : offset;
+  while (announced.has(open)) open += 1n;
+  return open;
+}
+
 /** The records that the text of `encodeAnnounced` names; none for a text that is not of its making. */
 export function decodeAnnounced(offset: bigint, metadata: string | null): ReadonlySet<bigint> {
   const announced = new Set<bigint>();

@@ -70,8 +70,8 @@ export interface RecordHandlers {
   onPosition?(position: RecordPosition, epoch: number): void;
   /**
    * A partition is held: what it goes on with cannot be decoded, as the error says (`undecodable`). Nothing of it is handed out
-   * before that can be decoded after all, the group's offset has got past it, or `rewind`; all other partitions go on. Told
-   * once for each time that it is held. Default: nothing.
+   * before that can be decoded after all, the group is done with it (its offset has got past it, or it was announced), or
+   * `rewind`; all other partitions go on. Told once for each time that it is held. Default: nothing.
    */
   onUndecodable?(record: UndecodableRecord, error: PipelineError, epoch: number): void;
   /** A partition that was held goes on. Not called for one that was revoked. Default: nothing. */

@@ -8,7 +8,7 @@ const memory = ['--database', 'memory', '--provider', 'recorded'];
 const marketData = ['run', 'market-data'];
 const symbols = ['--symbols', 'AAPL:STOCK'];
 
-const commands = ['demo', 'run', 'plan', 'work', 'requests', 'redrive', 'migrate'];
+const commands = ['demo', 'run', 'plan', 'work', 'requests', 'redrive', 'partitions', 'migrate'];
 const names = commands.join(', ');
 
 describe('help and version', () => {

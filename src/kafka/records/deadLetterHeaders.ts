@@ -36,9 +36,11 @@ export function cutMark(valueBytes: number): RecordHeader {
   return { name: cutHeader, value: text(String(valueBytes)) };
 }
 
-/** Whether a dead letter holds only the beginning of what it was. */
+/** Whether a dead letter holds only the beginning of what it was, or what was stored of it and could not be decoded. */
 export function isCut({ headers }: Pick<SourceRecord, 'headers'>): boolean {
-  return headers.some(({ name }) => name === cutHeader);
+  if (headers.some(({ name }) => name === cutHeader)) return true;
+  const trace = headers.findLast(({ name }) => name === `${prefix}exception-stacktrace`);
+  return trace !== undefined && Buffer.from(trace.value).toString().startsWith('BrokerError [undecodable]');
 }
 
 /** Without the headers of an earlier failure; those that name where it happened stay, as with Spring. */

@@ -1,3 +1,4 @@
+import { decodeAnnounced, firstOpen } from '../../model/announcedBitmap.ts';
 import { Assignment, type Revocation } from '../../model/assignment.ts';
 import { BrokerError, FencedError, PipelineError } from '../../model/errors.ts';
 import type { RecordHandlers, RecordPosition, RecordSource, TopicPartition } from '../../model/recordPorts.ts';
@@ -138,11 +139,13 @@ export class MemoryRecordSource implements RecordSource {
     }
   }
 
-  /** Holds the partition, unless the group has got past the record: then it goes on there. */
+  /** Holds the partition, unless the group is done with the record: then it goes on there. */
   #isHeldBy({ offset, value }: StoredRecord, place: TopicPartition): boolean {
-    const committed = this.#state.committed(this.#groupId, place)?.offset ?? 0n;
-    if (committed > offset) {
-      this.#positions.set(place, Number(committed));
+    const committed = this.#state.committed(this.#groupId, place) ?? { offset: 0n, metadata: null };
+    const announced = decodeAnnounced(committed.offset, committed.metadata);
+    const open = firstOpen({ offset: committed.offset, announced }, offset);
+    if (open > offset) {
+      this.#positions.set(place, Number(open));
       this.#release(place);
       return false;
     }

@@ -51,6 +51,26 @@ export function undecodableCases(): readonly RecordCase[] {
       },
     },
     {
+      name: 'goes on behind what it cannot decode once that was announced, although an older record is open',
+      check: async (bench) => {
+        const topic = await bench.createTopic(1);
+        await bench.send(topic, 0, 'open');
+        if (!(await bench.sendUndecodable(topic, 0))) return;
+        await bench.send(topic, 0, 'done', 'b');
+        const told: string[] = [];
+        const reader = await bench.reader(topic).run({
+          onRecord: ({ offset }) => told.push(`record at ${offset}`),
+          onUndecodable: ({ offset }) => told.push(`held at ${offset}`),
+          onReleased: () => told.push('released'),
+        });
+        await until('the word of it', () => told.length === 2);
+        const announcer = await bench.sink().own(topic, 0, bench.groupId);
+        await announcer.announce([], { offset: 0n, announced: new Set([1n, 2n]) });
+        await reader.read(2);
+        assert.deepEqual(told, ['record at 0', 'held at 1', 'released', 'record at 3']);
+      },
+    },
+    {
       name: 'goes on behind what it cannot decode when it is rewound there',
       check: async (bench) => {
         const topic = await bench.createTopic(1);

@@ -95,6 +95,6 @@ describe('redrive says in one sentence', () => {
 
   it('what it does, with --help', async () => {
     expect((await cli(['redrive', '--help'])).stdout).toContain('Usage: fintrack-pipelines redrive TOPIC-dlt');
-    expect((await cli(['--help'])).stdout).toContain('redrive   Sends dead letters again');
+    expect((await cli(['--help'])).stdout).toContain('redrive    Sends dead letters again');
   });
 });

@@ -2,6 +2,7 @@ import type { Consumer, EachBatchPayload } from 'kafkajs';
 import { Assignment, type Revocation } from '../../../model/assignment.ts';
 import { BrokerError, FencedError, PipelineError } from '../../../model/errors.ts';
 import type {
+  CommittedState,
   RecordHandlers,
   RecordPosition,
   RecordSource,
@@ -47,7 +48,7 @@ export class GroupMember implements RecordSource {
     this.#settings = settings;
     this.#held = new HeldPartitions({
       checkMs: settings.heldCheckMs,
-      committed: (place) => this.#committedOffset(place),
+      committed: (place) => this.#committed(place),
       tryAgain: (place) => {
         if (!this.#assignment.isPaused(place)) this.#consumer?.resume([toTopicPartitions(place)]);
       },
@@ -225,10 +226,10 @@ export class GroupMember implements RecordSource {
     this.#tell((handlers) => handlers.onReleased?.({ topic, partition }, epoch));
   }
 
-  async #committedOffset({ topic, partition }: TopicPartition): Promise<bigint | undefined> {
+  async #committed({ topic, partition }: TopicPartition): Promise<CommittedState | undefined> {
     const admin = connected(this.#client.kafka.admin());
     try {
-      return (await readCommitted(await admin, { topic, partition, group: this.#settings.groupId }))?.offset;
+      return await readCommitted(await admin, { topic, partition, group: this.#settings.groupId });
     } finally {
       await disconnected(admin);
     }

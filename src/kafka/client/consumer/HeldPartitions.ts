@@ -1,14 +1,15 @@
 import { keyOf } from '../../../model/assignment.ts';
-import type { RecordPosition, TopicPartition } from '../../../model/recordPorts.ts';
+import { firstOpen } from '../../../model/announcedBitmap.ts';
+import type { CommittedState, RecordPosition, TopicPartition } from '../../../model/recordPorts.ts';
 
 export interface HeldPartitionsOptions {
   /** After how long a partition is looked at again, in milliseconds. */
   readonly checkMs: number;
   /** How far the group has got in a partition; undefined where it has not begun. */
-  readonly committed: (place: TopicPartition) => Promise<bigint | undefined>;
+  readonly committed: (place: TopicPartition) => Promise<CommittedState | undefined>;
   /** Is to have the partition fetched again, from where it stands. */
   readonly tryAgain: (place: TopicPartition) => void;
-  /** Is to have it go on from an offset behind what holds it: the group has got there. */
+  /** Is to have it go on from an offset behind what holds it: the group is done with that. */
   readonly goOn: (position: RecordPosition) => void;
 }
 
@@ -59,9 +60,11 @@ export class HeldPartitions {
   async #look(held: Held): Promise<void> {
     const { committed, tryAgain, goOn } = this.#options;
     const { position } = held;
-    const offset = await committed(position).catch(() => undefined); // a broker that is away is asked the next time
+    const state = await committed(position).catch(() => undefined); // a broker that is away is asked the next time
     if (this.#held.get(keyOf(position)) !== held) return;
-    if (offset !== undefined && offset > position.offset) {
+    // What was left out while an older record was open stands in the bitmap: the offset gets past it only later.
+    const offset = state === undefined ? position.offset : firstOpen(state, position.offset);
+    if (offset > position.offset) {
       goOn({ ...position, offset });
       return;
     }
