@@ -105,14 +105,14 @@ function relationOf({ database, table, schema, query }: Resolved): Relation {
 }
 
 async function* readPages(options: Resolved, relation: Relation, signal: AbortSignal): AsyncGenerator<unknown[]> {
-  const { key, pageSize, toItem } = options;
+  const { key, toItem } = options;
   await refuseEmptyKeys(options, relation, signal);
   let last: readonly unknown[] | undefined;
   for (;;) {
     const rows = await readPage(options, relation, last, signal);
     if (rows.length > 0) yield rows.map((row) => toItem(row));
     const end = rows.at(-1);
-    if (end === undefined || rows.length < pageSize) return;
+    if (end === undefined) return;
     last = key.map((column) => end[column]);
   }
 }
@@ -125,8 +125,11 @@ function readPage(
 ): Promise<readonly TableRow[]> {
   const columns = list(key.map((column) => sql.ident(column)));
   const after = last === undefined ? sql`` : sql`where (${columns}) > (${list(last.map((value) => sql`${value}`))})`;
-  // A page may end between two rows of the same key: one row a key makes the result independent of where.
-  const statement = sql`select distinct on (${columns}) * from ${source} ${after} order by ${columns} limit ${pageSize}`;
+  // A page may end between two rows of the same key: one row a key makes the result independent of where. The limit comes
+  // first: on a table that was never analyzed the planner expects few keys, and would sort all of it for each page.
+  const statement = sql`
+    select distinct on (${columns}) * from (select * from ${source} ${after} order by ${columns} limit ${pageSize}) as page
+    order by ${columns}`;
   return withRetry(database, () => database.pool.query(statement) as Promise<readonly TableRow[]>, { signal });
 }
 
