@@ -1,5 +1,12 @@
+import { z } from 'zod';
+import { defineOptions } from '../model/defineOptions.ts';
 import { OptionsError, ProviderError, type ErrorCode } from '../model/errors.ts';
+import { fetcherCheck } from '../model/portChecks.ts';
 import type { FetchCall, Fetched, Fetcher } from '../model/ports.ts';
+
+const checkArguments = defineOptions<{ fetchers: readonly Fetcher<unknown, unknown>[] }>('firstOf')({
+  fetchers: z.array(fetcherCheck),
+});
 
 /** What another provider may serve all the same. */
 const failoverCodes = new Set<ErrorCode>([
@@ -55,6 +62,7 @@ const failoverCodes = new Set<ErrorCode>([
  */
 export function firstOf<I, T>(...fetchers: readonly Fetcher<I, T>[]): Fetcher<I, T> {
   if (fetchers.length === 0) throw new OptionsError('firstOf: expected at least one fetcher, got none');
+  checkArguments({ fetchers });
   const name = fetchers.map((fetcher) => fetcher.name).join(', ');
   const estimate = fetchers[0]?.estimate?.bind(fetchers[0]);
   return {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { callback, defineOptions, port } from '../model/defineOptions.ts';
 import { OptionsError } from '../model/errors.ts';
+import { limiterCheck, providerCheck } from '../model/portChecks.ts';
 import type { Fetcher, Limiter, Provider } from '../model/ports.ts';
 import type { KeyRefusals } from '../model/quotaPorts.ts';
 import { AbortListeners } from './abortListeners.ts';
@@ -66,6 +67,11 @@ const resolveOptions = defineOptions<LimitedOptions>('limited')({
   now: callback<() => number>().default(() => () => Date.now()),
 });
 
+const checkArguments = defineOptions<{ provider: Provider<unknown, unknown>; limiter: Limiter }>('limited')({
+  provider: providerCheck,
+  limiter: limiterCheck,
+});
+
 /**
  * Makes a `Fetcher` of a provider and a limiter: it serves a whole work batch, in provider calls of at most the provider's
  * maximum and the credits granted, several at once up to the limiter's bound, with every outcome in its input's place. One
@@ -118,6 +124,7 @@ const resolveOptions = defineOptions<LimitedOptions>('limited')({
  * ```
  */
 export function limited<I, T>(provider: Provider<I, T>, limiter: Limiter, options: LimitedOptions = {}): Fetcher<I, T> {
+  checkArguments({ provider, limiter });
   const settings = resolveOptions(options);
   if (!Number.isSafeInteger(provider.maxBatchSize) || provider.maxBatchSize < 1) {
     throw new OptionsError(

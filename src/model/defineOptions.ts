@@ -76,7 +76,7 @@ function describe(issue: z.core.$ZodIssue, options: object): string {
 
 /** What zod expected, without its own rendering of the value seen. */
 function expectation(message: string): string {
-  return message.replace(/^Invalid input: /, '').replace(/, received .*$/, '');
+  return message.replace(/^Invalid (input|option): /, '').replace(/, received .*$/, '');
 }
 
 function inspect(value: unknown): string {

@@ -4,6 +4,7 @@ import { mergeMapBounded } from '../flow/mergeMapBounded.ts';
 import type { Batch, ProviderCall } from '../model/batch.ts';
 import { callback, defineOptions, port } from '../model/defineOptions.ts';
 import type { Standing } from '../model/outcome.ts';
+import { fetcherCheck } from '../model/portChecks.ts';
 import type { Fetcher } from '../model/ports.ts';
 import type { RunObserver } from '../model/runEvents.ts';
 import { abortable } from './abortable.ts';
@@ -40,7 +41,7 @@ export interface ThrottledFetchOptions<I, T> {
 }
 
 const resolveOptions = defineOptions<ThrottledFetchOptions<unknown, unknown>>('throttledFetch')({
-  fetcher: port<Fetcher<unknown, unknown>>('a fetcher', 'fetch'),
+  fetcher: fetcherCheck,
   concurrency: z.int().min(1).default(4),
   lane: z.string().min(1).optional(),
   request: z.string().min(1).optional(),

@@ -6,6 +6,7 @@ import type { Delivery } from '../model/delivery.ts';
 import type { CompletionEvent } from '../model/events/completion.ts';
 import type { ProgressEvent } from '../model/events/progress.ts';
 import type { FailedOutcome } from '../model/outcome.ts';
+import { fetcherCheck } from '../model/portChecks.ts';
 import type { Fetcher, Publisher, Sink } from '../model/ports.ts';
 import type { RunObserver } from '../model/runEvents.ts';
 import type { RefusedInput, Request } from '../model/requests/request.ts';
@@ -53,7 +54,7 @@ export type ResolvedPipeline<I, T> = PipelineOptions<I, T> &
   };
 
 const checks = {
-  fetcher: port<Fetcher<unknown, unknown>>('a fetcher', 'fetch'),
+  fetcher: fetcherCheck,
   sink: port<Sink<unknown, unknown>>('a sink', 'write'),
   maxAgeMs: z.number().min(0).default(45_000),
   concurrency: z.int().min(1).default(4),
@@ -68,8 +69,8 @@ const checks = {
 export function definePipeline(owner: string): <I, T>(options: PipelineOptions<I, T>) => ResolvedPipeline<I, T> {
   const resolve = defineOptions<PipelineOptions<unknown, unknown>>(owner)(checks);
   return <I, T>(options: PipelineOptions<I, T>): ResolvedPipeline<I, T> => {
-    const { fetcher, sink, observe = identity } = options;
     const resolved = resolve(options as PipelineOptions<unknown, unknown>);
+    const { fetcher, sink, observe = identity } = options;
     const { maxAgeMs, progress, requestConcurrency, events } = resolved;
     return {
       ...resolved,

@@ -5,6 +5,7 @@ import { callback, defineOptions, port } from '../model/defineOptions.ts';
 import type { Delivery } from '../model/delivery.ts';
 import { OptionsError } from '../model/errors.ts';
 import type { CompletionEvent } from '../model/events/completion.ts';
+import { requestCheck } from '../model/portChecks.ts';
 import type { Acceptance, Ledger, Publisher } from '../model/ports.ts';
 import type { Request } from '../model/requests/request.ts';
 import { requestDefaults } from '../model/requests/requestDefaults.ts';
@@ -38,6 +39,8 @@ const resolveOptions = defineOptions<FromRequestOptions<unknown>>('fromRequest')
   lane: z.string().min(1).optional(),
   now: callback<() => number>().default(() => Date.now),
 });
+
+const checkArguments = defineOptions<{ request: Request<unknown> }>('fromRequest')({ request: requestCheck });
 
 /**
  * Emits one request as a delivery, for a pipeline to answer.
@@ -74,6 +77,7 @@ export function fromRequest<R extends Request<unknown>>(
   request: R,
   options: FromRequestOptions<R['inputs'][number]> = {},
 ): Observable<Delivery<R, R['inputs'][number]>> {
+  checkArguments({ request });
   const { key, signal, publisher, batchSize, lane, now } = resolveOptions(options);
   const { ledger } = options;
   const { pipeline, inputs } = request;

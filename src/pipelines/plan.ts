@@ -2,6 +2,7 @@ import { lastValueFrom, reduce } from 'rxjs';
 import { z } from 'zod';
 import { fromPull } from '../flow/fromPull.ts';
 import { callback, defineOptions, port } from '../model/defineOptions.ts';
+import { fetcherCheck, requestCheck } from '../model/portChecks.ts';
 import type { Fetcher, FetchEstimate, Sink } from '../model/ports.ts';
 import type { Request } from '../model/requests/request.ts';
 import { batch, planBatch } from '../operators/index.ts';
@@ -48,7 +49,7 @@ export interface Plan {
 }
 
 const resolveOptions = defineOptions<PlanOptions<unknown, unknown>>('plan')({
-  fetcher: port<Fetcher<unknown, unknown>>('a fetcher', 'fetch'),
+  fetcher: fetcherCheck,
   sink: port<Sink<unknown, unknown>>('a sink', 'write'),
   maxAgeMs: z.number().min(0).default(45_000),
   key: z.string().min(1).optional(),
@@ -57,6 +58,8 @@ const resolveOptions = defineOptions<PlanOptions<unknown, unknown>>('plan')({
   signal: z.instanceof(AbortSignal, { error: 'expected an AbortSignal' }).optional(),
   now: callback<() => number>().default(() => () => Date.now()),
 });
+
+const checkArguments = defineOptions<{ request: Request<unknown> }>('plan')({ request: requestCheck });
 
 /**
  * Says what a request would take before the first call: what is done, fresh or refused, and for the rest the provider calls,
@@ -84,6 +87,7 @@ const resolveOptions = defineOptions<PlanOptions<unknown, unknown>>('plan')({
  * ```
  */
 export async function plan<I, T>(request: Request<I>, options: PlanOptions<I, T>): Promise<Plan> {
+  checkArguments({ request });
   const { maxAgeMs, key, now, signal, ...given } = resolveOptions(options);
   const { fetcher, sink } = options;
   const { batchSize = requestDefaults[request.pipeline].batchSize, lane = requestDefaults[request.pipeline].lane } =

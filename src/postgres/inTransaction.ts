@@ -37,6 +37,11 @@ const retryChecks = {
 
 const resolveRetryOptions = defineOptions<RetryOptions>('withRetry')(retryChecks);
 
+const checkArguments = defineOptions<{ database: Database; attempt: () => Promise<unknown> }>('withRetry')({
+  database: databaseSchema,
+  attempt: callback<() => Promise<unknown>>(),
+});
+
 const resolveOptions = defineOptions<TransactionOptions<unknown>>('inTransaction')({
   ...retryChecks,
   database: databaseSchema,
@@ -104,6 +109,7 @@ export async function withRetry<Result>(
   attempt: (signal?: AbortSignal) => Promise<Result>,
   options: RetryOptions = {},
 ): Promise<Result> {
+  checkArguments({ database, attempt });
   const { signal, maxRetries, retryDelayMs, maxRetryDelayMs, random } = resolveRetryOptions(options);
   for (let retry = 0; ; retry += 1) {
     signal?.throwIfAborted();

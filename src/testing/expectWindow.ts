@@ -1,3 +1,6 @@
+import { z } from 'zod';
+import { defineOptions } from '../model/defineOptions.ts';
+
 /** A request as a server counted it. */
 export interface Arrival {
   /** When it was counted, in milliseconds of any one clock. */
@@ -13,6 +16,11 @@ export interface ExpectedWindow {
   readonly windowMs: number;
 }
 
+const resolveOptions = defineOptions<ExpectedWindow>('expectWindow')({
+  limit: z.number().min(0),
+  windowMs: z.number().min(0),
+});
+
 /**
  * Asserts that no sliding window of `windowMs` holds more than `limit` credits, whatever the order of the arrivals; a plain
  * number is an arrival of one credit. Two arrivals exactly `windowMs` apart are in different windows.
@@ -27,7 +35,8 @@ export interface ExpectedWindow {
  * // 2
  * ```
  */
-export function expectWindow(arrivals: Iterable<Arrival | number>, { limit, windowMs }: ExpectedWindow): number {
+export function expectWindow(arrivals: Iterable<Arrival | number>, expected: ExpectedWindow): number {
+  const { limit, windowMs } = resolveOptions(expected);
   const sorted = [...arrivals]
     .map((arrival) => (typeof arrival === 'number' ? { at: arrival, credits: 1 } : arrival))
     .sort((a, b) => a.at - b.at);

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { callback, defineOptions } from '../model/defineOptions.ts';
 import type { Provider } from '../model/ports.ts';
 import { providerCases, type Named } from './providerCases.ts';
 
@@ -43,6 +45,14 @@ export interface ProviderContractOptions {
 
 type Open<I, T> = (scenario: ProviderScenario) => Promise<ProviderUnderTest<I, T>>;
 
+const checkArguments = defineOptions<{ open: (...scenario: never[]) => Promise<unknown> }>('providerContract')({
+  open: callback<(...scenario: never[]) => Promise<unknown>>(),
+});
+
+const resolveOptions = defineOptions<ProviderContractOptions>('providerContract')({
+  scenarios: z.array(z.enum(everyScenario)).default([...everyScenario]),
+});
+
 /**
  * The cases that every `Provider` has to pass, as data for any test runner. Each opens a provider of its own, in front of
  * a service that behaves as the scenario asks, and closes it.
@@ -71,7 +81,8 @@ export function providerContract<I extends Named, T extends Named>(
   open: Open<I, T>,
   options: ProviderContractOptions = {},
 ): readonly ContractCase[] {
-  const { scenarios = everyScenario } = options;
+  checkArguments({ open });
+  const { scenarios } = resolveOptions(options);
   return providerCases()
     .filter(({ scenario }) => scenarios.includes(scenario))
     .map(({ name, scenario, check }) => ({

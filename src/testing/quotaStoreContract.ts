@@ -1,3 +1,4 @@
+import { callback, defineOptions } from '../model/defineOptions.ts';
 import type { QuotaStore } from '../model/quotaPorts.ts';
 import type { ContractCase } from './providerContract.ts';
 import { quotaStoreCases } from './quotaStoreCases.ts';
@@ -8,6 +9,10 @@ export interface QuotaStoreUnderTest extends AsyncDisposable {
   /** Another store on the same data, as a process that starts after a crash opens it: the first is not closed before. */
   reopen(): Promise<QuotaStore>;
 }
+
+const checkArguments = defineOptions<{ open: () => Promise<unknown> }>('quotaStoreContract')({
+  open: callback<() => Promise<unknown>>(),
+});
 
 /**
  * The cases that every `QuotaStore` has to pass, as data for any test runner. Each opens an empty store of its own and
@@ -42,6 +47,7 @@ export interface QuotaStoreUnderTest extends AsyncDisposable {
  * ```
  */
 export function quotaStoreContract(open: () => Promise<QuotaStoreUnderTest>): readonly ContractCase[] {
+  checkArguments({ open });
   return quotaStoreCases().map(({ name, check }) => ({
     name,
     run: async () => {

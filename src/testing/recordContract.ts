@@ -1,3 +1,4 @@
+import { callback, defineOptions } from '../model/defineOptions.ts';
 import type { RecordSink, RecordSource, SourceRecord } from '../model/recordPorts.ts';
 import type { ContractCase } from './providerContract.ts';
 import { announcerCases } from './recordCases/announcerCases.ts';
@@ -24,6 +25,10 @@ export interface RecordsUnderTest extends AsyncDisposable {
   /** Ends the source as a killed process ends: without a word to the broker. */
   crash(source: RecordSource): void;
 }
+
+const checkArguments = defineOptions<{ open: () => Promise<unknown> }>('recordContract')({
+  open: callback<() => Promise<unknown>>(),
+});
 
 /**
  * The cases that every pair of a `RecordSource` and a `RecordSink` has to pass, as data for any test runner. Each uses topics
@@ -61,6 +66,7 @@ export interface RecordsUnderTest extends AsyncDisposable {
  * ```
  */
 export function recordContract(open: () => Promise<RecordsUnderTest>): readonly ContractCase[] {
+  checkArguments({ open });
   const cases = [...sourceCases(), ...groupCases(), ...announcerCases(), ...sizeCases(), ...undecodableCases()];
   return cases.map(({ name, check }) => ({
     name,

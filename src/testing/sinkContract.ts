@@ -1,3 +1,4 @@
+import { callback, defineOptions } from '../model/defineOptions.ts';
 import type { Ledger, Sink } from '../model/ports.ts';
 import type { ContractCase } from './providerContract.ts';
 import { sinkCases } from './sinkCases.ts';
@@ -14,6 +15,10 @@ export interface SinkUnderTest<I, T> extends AsyncDisposable {
   /** An input that the sink refuses. Default: none, its case is left out. */
   readonly refused?: I | undefined;
 }
+
+const checkArguments = defineOptions<{ open: () => Promise<unknown> }>('sinkContract')({
+  open: callback<() => Promise<unknown>>(),
+});
 
 /**
  * The cases that every `Sink` with a ledger has to pass, as data for any test runner. Each opens an empty sink of its own
@@ -39,6 +44,7 @@ export interface SinkUnderTest<I, T> extends AsyncDisposable {
  * ```
  */
 export function sinkContract<I, T>(open: () => Promise<SinkUnderTest<I, T>>): readonly ContractCase[] {
+  checkArguments({ open });
   return sinkCases<I, T>().map(({ name, check }) => ({
     name,
     run: async () => {

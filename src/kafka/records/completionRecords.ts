@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { callback, defineOptions } from '../../model/defineOptions.ts';
 import type { CompletionEvent } from '../../model/events/completion.ts';
 import { maxCompletionBytes, serializeCompletion } from '../../model/events/serializeCompletion.ts';
 import { defaultMaxRecordBytes, recordBytes } from '../../model/recordBytes.ts';
@@ -19,6 +21,19 @@ export interface CompletionTarget {
   /** The clock, in epoch milliseconds. Default: `Date.now`. */
   readonly now?: (() => number) | undefined;
 }
+
+const resolveOptions = defineOptions<CompletionTarget>('completionRecords')({
+  topic: z.string().min(1),
+  key: z.string(),
+  request: z
+    .custom<Pick<SourceRecord, 'topic' | 'headers'>>(
+      (value) => z.object({ topic: z.string(), headers: z.array(z.unknown()) }).safeParse(value).success,
+      { error: 'expected the record of the request' },
+    )
+    .optional(),
+  maxBytes: z.int().min(1).default(defaultMaxRecordBytes),
+  now: callback<() => number>().default(() => () => Date.now()),
+});
 
 /**
  * Makes the records that announce a completion: one, or several that belong into one transaction where the event is so large
@@ -48,10 +63,8 @@ export interface CompletionTarget {
  * // content-type application/json
  * ```
  */
-export function completionRecords(
-  completion: CompletionEvent,
-  { topic, key, request, maxBytes = defaultMaxRecordBytes, now = Date.now }: CompletionTarget,
-): readonly SinkRecord[] {
+export function completionRecords(completion: CompletionEvent, target: CompletionTarget): readonly SinkRecord[] {
+  const { topic, key, request, maxBytes, now } = resolveOptions(target);
   const time = new Date(now()).toISOString();
   const recordOf = (id: string, value: string): SinkRecord => {
     const headers = [

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { defineOptions } from '../../model/defineOptions.ts';
 import type { PipelineError } from '../../model/errors.ts';
 import { defaultMaxRecordBytes, recordBytes } from '../../model/recordBytes.ts';
 import type { RecordHeader, SinkRecord, SourceRecord } from '../../model/recordPorts.ts';
@@ -19,6 +21,12 @@ export interface DeadLetterTarget {
   /** The largest record that the topic takes, in bytes, mostly `maxRecordBytes` of the sink. Default: 1 MiB, less 1 kB. */
   readonly maxBytes?: number | undefined;
 }
+
+const resolveOptions = defineOptions<DeadLetterTarget>('deadLetterRecord')({
+  topic: z.string().min(1),
+  groupId: z.string().min(1),
+  maxBytes: z.int().min(1).default(defaultMaxRecordBytes),
+});
 
 /**
  * Makes the dead letter of a record, in Spring's convention: same partition number, key and value untouched, and headers that
@@ -44,11 +52,8 @@ export interface DeadLetterTarget {
  * // [ 'kafka_dlt-exception-fqcn', 'kafka_dlt-exception-message' ]
  * ```
  */
-export function deadLetterRecord(
-  record: SourceRecord,
-  error: PipelineError,
-  { topic, groupId, maxBytes = defaultMaxRecordBytes }: DeadLetterTarget,
-): SinkRecord {
+export function deadLetterRecord(record: SourceRecord, error: PipelineError, target: DeadLetterTarget): SinkRecord {
+  const { topic, groupId, maxBytes } = resolveOptions(target);
   const { partition, key, value } = record;
   const added = deadLetterHeaders(record, error, {
     groupId,

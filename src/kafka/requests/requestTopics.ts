@@ -41,7 +41,7 @@ export interface HistoricalTopicOptions extends RequestTopicOptions<MonthlyRange
 
 const topicName = z.string().regex(/^[\w.-]{1,249}$/, { error: 'expected a topic name' });
 
-const resolveOptions = defineOptions<RequestTopicOptions<unknown>>('request topic')({
+const checks = {
   ledger: port<Ledger<unknown, unknown>>(
     'a ledger',
     'accept',
@@ -58,19 +58,24 @@ const resolveOptions = defineOptions<RequestTopicOptions<unknown>>('request topi
   lane: z.string().min(1).optional(),
   batchSize: z.int().min(1).max(10_000).optional(),
   now: callback<() => number>().default(() => () => Date.now()),
-});
+};
 
-const resolveMaxMonths = defineOptions<Pick<HistoricalTopicOptions, 'maxMonths'>>('request topic')({
-  maxMonths: z.int().min(1).optional(),
-});
+const resolveMarketData = defineOptions<RequestTopicOptions<unknown>>('marketDataTopic')(checks);
+
+const resolveMarketIndexData = defineOptions<RequestTopicOptions<unknown>>('marketIndexDataTopic')(checks);
+
+const resolveHistorical = defineOptions<RequestTopicOptions<unknown> & Pick<HistoricalTopicOptions, 'maxMonths'>>(
+  'historicalMarketDataTopic',
+)({ ...checks, maxMonths: z.int().min(1).optional() });
 
 /** What the three standard topics have in common. */
 function common<I, Pipeline extends PipelineName>(
   pipeline: Pipeline,
   names: { readonly topic: string; readonly completionTopic: string; readonly workTopic: string },
-  options: RequestTopicOptions<I>,
+  resolved: ReturnType<typeof resolveMarketData>,
+  ledger: Ledger<I, unknown> | undefined,
 ): Omit<RequestTopic<Request<I> & { readonly pipeline: Pipeline }, I>, 'parse' | 'inputSchema' | 'requestOf'> {
-  const { workTopic = names.workTopic, topic = names.topic, ...resolved } = resolveOptions(options);
+  const { workTopic = names.workTopic, topic = names.topic } = resolved;
   return {
     topic,
     completionTopic: resolved.completionTopic ?? names.completionTopic,
@@ -79,7 +84,7 @@ function common<I, Pipeline extends PipelineName>(
     pipeline,
     lane: resolved.lane ?? requestDefaults[pipeline].lane,
     batchSize: resolved.batchSize ?? requestDefaults[pipeline].batchSize,
-    ledger: options.ledger,
+    ledger,
   };
 }
 
@@ -106,7 +111,7 @@ export function marketDataTopic(options: RequestTopicOptions<Asset> = {}): Reque
     workTopic: 'MARKET_DATA_UPDATE_WORK',
   };
   return {
-    ...common('market-data', names, options),
+    ...common('market-data', names, resolveMarketData(options), options.ledger),
     parse: parseMarketDataRequest,
     inputSchema: z.object({ symbol: symbolSchema, assetType: z.enum(assetTypes) }),
     requestOf: (inputs) => ({ pipeline: 'market-data', inputs, ...nothingElse }),
@@ -134,7 +139,7 @@ export function marketIndexDataTopic(
     workTopic: 'MARKET_INDEX_DATA_UPDATE_WORK',
   };
   return {
-    ...common('market-index-data', names, options),
+    ...common('market-index-data', names, resolveMarketIndexData(options), options.ledger),
     parse: parseMarketIndexDataRequest,
     inputSchema: z.object({ symbol: symbolSchema }),
     requestOf: (inputs) => ({ pipeline: 'market-index-data', inputs, ...nothingElse }),
@@ -153,19 +158,18 @@ export function marketIndexDataTopic(
  * // historical 50 undefined
  * ```
  */
-export function historicalMarketDataTopic({ maxMonths: asked, ...options }: HistoricalTopicOptions = {}): RequestTopic<
-  HistoricalMarketDataRequest,
-  MonthlyRange
-> {
+export function historicalMarketDataTopic(
+  options: HistoricalTopicOptions = {},
+): RequestTopic<HistoricalMarketDataRequest, MonthlyRange> {
   const names = {
     topic: 'HISTORICAL_MARKET_DATA_REQUEST',
     completionTopic: 'HISTORICAL_MARKET_DATA_COMPLETE',
     workTopic: 'HISTORICAL_MARKET_DATA_WORK',
   };
-  const { now = Date.now } = options;
-  const { maxMonths } = resolveMaxMonths({ maxMonths: asked });
+  const { maxMonths, ...resolved } = resolveHistorical(options);
+  const { now } = resolved;
   return {
-    ...common('historical-market-data', names, options),
+    ...common('historical-market-data', names, resolved, options.ledger),
     parse: (message) => parseHistoricalMarketDataRequest(message, { now, maxMonths }),
     inputSchema: z.object({
       symbol: symbolSchema,

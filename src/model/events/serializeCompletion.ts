@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { defineOptions } from '../defineOptions.ts';
 import type { CompletionEvent } from './completion.ts';
 import { serializeEntry } from './serializeEvent.ts';
 
@@ -19,6 +21,10 @@ interface Entry {
   /** What a historical event repeats of it in `symbols`. */
   readonly name?: string;
 }
+
+const resolveOptions = defineOptions<{ readonly maxBytes?: number | undefined }>('serializeCompletion')({
+  maxBytes: z.number().optional(),
+});
 
 /**
  * Writes a completion event as texts that a broker takes: mostly one, by `serializeEvent`.
@@ -46,8 +52,9 @@ interface Entry {
  */
 export function serializeCompletion(
   event: CompletionEvent,
-  { maxBytes = maxCompletionBytes }: { readonly maxBytes?: number | undefined } = {},
+  options: { readonly maxBytes?: number | undefined } = {},
 ): readonly string[] {
+  const { maxBytes = maxCompletionBytes } = resolveOptions(options);
   const served = servedIn(event);
   const whole = textOf(event, [...served, ...unservedIn(event, Infinity)]);
   if (Buffer.byteLength(whole) <= maxBytes) return [whole];

@@ -16,7 +16,8 @@ import { OptionsError } from '../../model/errors.ts';
  * ```
  */
 export function hostToBaseUrl(host: string): string {
-  const baseUrl = (/^https?:\/\//i.test(host) ? host : `https://${host}`).replace(/\/+$/, '');
+  const text = z.string().safeParse(host).data ?? '';
+  const baseUrl = (/^https?:\/\//i.test(text) ? text : `https://${text}`).replace(/\/+$/, '');
   if (!isBaseUrl(baseUrl)) {
     throw new OptionsError('host: expected a host name or a http(s) URL without user, query and fragment');
   }

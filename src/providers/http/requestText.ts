@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { callback, defineOptions } from '../../model/defineOptions.ts';
 import { ProviderError } from '../../model/errors.ts';
 import { hideSecrets } from './hideSecrets.ts';
 import { networkError } from './networkError.ts';
@@ -24,6 +26,21 @@ export interface TextRequest {
   onHeaders?(headers: Headers): void;
 }
 
+const checkOptions = defineOptions<TextRequest>('requestText')({
+  provider: z.string().min(1),
+  url: z.string().min(1),
+  // As a whole: no error shows a header, which may be the key.
+  headers: z
+    .custom<Record<string, string>>((value) => z.record(z.string(), z.string()).safeParse(value).success, {
+      error: 'expected texts by the names of headers',
+    })
+    .optional(),
+  maxResponseBytes: z.int().min(1).optional(),
+  signal: z.instanceof(AbortSignal, { error: 'expected an AbortSignal' }),
+  fetch: callback<typeof globalThis.fetch>().optional(),
+  onHeaders: callback<(headers: Headers) => void>().optional(),
+});
+
 /** An answer as text: whoever reads it still has its status when it turns out to be no JSON. */
 export interface TextResponse {
   readonly status: number;
@@ -49,6 +66,7 @@ export interface TextResponse {
  * ```
  */
 export async function requestText(request: TextRequest): Promise<TextResponse> {
+  checkOptions(request);
   const response = await failingAs(request, () => send(request));
   request.onHeaders?.(response.headers);
   const body = response.ok ? await readAnswer(response, request) : await readRefusal(response);
