@@ -125,6 +125,12 @@ export const optionsTable: Readonly<Record<keyof typeof entries, Readonly<Record
     recordPublisher: takes(kafka.recordPublisher, { sink: records, topic: 'A' }),
     kafkaTopics: takes(kafka.kafkaTopics, { brokers }),
     prepareTopics: takes(kafka.prepareTopics, { topics, requestTopics: [kafka.marketDataTopic()] }),
+    skipUndecodable: takes(kafka.skipUndecodable, {
+      ...{ topic: 'A', partition: 0, offset: 0n, groupId: 'workers' },
+      openSource: () => null,
+      sink: records,
+      topics,
+    }),
     redrive: takes(kafka.redrive, { topic: 'A', groupId: 'workers', openSource: () => null, sink: records, topics }),
   },
   metrics: {
