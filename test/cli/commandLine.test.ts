@@ -93,7 +93,7 @@ describe('a wrong argument', () => {
     ],
     [
       [...marketData, ...memory, ...symbols, '--start', '2024-01-31'],
-      'run: --start and --end are for historical-market-data, not for market-data',
+      'run: --start, --end and --max-months are for historical-market-data, not for market-data',
     ],
     [['run', 'historical-market-data', ...memory, ...symbols], 'run: historical-market-data needs --start YYYY-MM-DD'],
     [

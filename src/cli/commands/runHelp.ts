@@ -13,6 +13,8 @@ Options:
   --fallback NAME     The provider to ask for what the first cannot serve. Default: none.
   --batch-size N      Symbols of a new request that are fetched, stored and announced together, 1 to 10000.
                       Default: the variables below.
+  --max-months N      Most months of all symbols together; historical-market-data only.
+                      Default: HISTORICAL_MAX_MONTHS.
   --database URL      postgres://user:password@host:port/database, or memory, which keeps nothing.
                       Default: DATABASE_URL, else DATABASE_HOST, _PORT, _NAME, _USER and _PASSWORD.`;
 
@@ -22,6 +24,7 @@ export const environmentHelp = `Environment, also read from a file .env, which t
   MARKET_DATA_BATCH_SIZE          Symbols in a batch of a new request. Default: 100.
   MARKET_INDEX_BATCH_SIZE         The same. Default: 100.
   HISTORICAL_BATCH_SIZE           The same. Default: 50.
+  HISTORICAL_MAX_MONTHS           Most months of all symbols of a historical request together. Default: 3000000.
   DATABASE_PREPARED_STATEMENTS    off behind a pooler in transaction mode. Default: on.
   TWELVE_DATA_API_KEY             Needed for twelve-data.
   TWELVE_DATA_API_HOST            Default: api.twelvedata.com.

@@ -18,6 +18,7 @@ Options:
   --provider LIST     Providers for all pipelines, with commas between them: each is asked for what those before it
                       cannot serve. Default: the variables below.
   --batch-size N      Symbols in a batch of a new request, for all pipelines, 1 to 10000. Default: the variables below.
+  --max-months N      Most months of all symbols of a historical request together. Default: HISTORICAL_MAX_MONTHS.
   --database URL      postgres://user:password@host:port/database, or memory, which keeps nothing and shares nothing.
                       Default: DATABASE_URL, else DATABASE_HOST, _PORT, _NAME, _USER and _PASSWORD.
   --help              Shows this.

@@ -5,6 +5,7 @@ import type { ProviderName } from '../jobs/fetchers.ts';
 import { jobs, type Job, type OpenJob } from '../jobs/jobs.ts';
 import { readBatchSizes } from './batchSizes.ts';
 import { chooseDatabase, databaseAdvice, type ServerChoice } from './databaseChoice.ts';
+import { readMaxMonths } from './maxMonths.ts';
 import { shown } from './parseArguments.ts';
 import { chooseSymbols, type SymbolSource } from './readSymbols.ts';
 
@@ -20,6 +21,7 @@ export const runOptions = [
   'database',
   'request-id',
   'batch-size',
+  'max-months',
 ];
 
 export interface RunOptions {
@@ -55,7 +57,10 @@ export function readRunOptions(
     providers,
     symbols,
     range,
-    openJob: job.open(providers, environment, readBatchSizes(command, options['batch-size'], environment)[job.name]),
+    openJob: job.open(providers, environment, {
+      batchSize: readBatchSizes(command, options['batch-size'], environment)[job.name],
+      maxMonths: readMaxMonths(command, options['max-months'], environment),
+    }),
     server: choice.kind === 'memory' ? undefined : choice,
     requestId: options['request-id'],
   };
@@ -91,10 +96,16 @@ function findProvider(command: string, { name, providers }: Job, option: string,
 
 const dateSchema = z.iso.date();
 
-function readRange(command: string, { name }: Job, { start, end }: Invocation['options']): object {
+function readRange(
+  command: string,
+  { name }: Job,
+  { start, end, 'max-months': maxMonths }: Invocation['options'],
+): object {
   if (name !== 'historical-market-data') {
-    if (start === undefined && end === undefined) return {};
-    throw new OptionsError(`${command}: --start and --end are for historical-market-data, not for ${name}`);
+    if (start === undefined && end === undefined && maxMonths === undefined) return {};
+    throw new OptionsError(
+      `${command}: --start, --end and --max-months are for historical-market-data, not for ${name}`,
+    );
   }
   if (start === undefined) throw new OptionsError(`${command}: historical-market-data needs --start YYYY-MM-DD`);
   const today = new Date().toISOString().slice(0, 10);

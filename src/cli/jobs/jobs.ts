@@ -88,9 +88,16 @@ export interface Job {
   readonly providers: readonly ProviderName[];
   /**
    * The job with its provider and those that are asked for what the ones before cannot serve. Throws an `OptionsError` for a
-   * missing variable of any; sends nothing. `batchSize` is that of a new request. Default: that of the pipeline.
+   * missing variable of any; sends nothing.
    */
-  open(providers: readonly ProviderName[], environment: Environment, batchSize?: number): OpenJob;
+  open(providers: readonly ProviderName[], environment: Environment, sizes?: RequestSizes): OpenJob;
+}
+
+export interface RequestSizes {
+  /** Symbols in a batch of a new request. Default: that of the pipeline. */
+  readonly batchSize?: number;
+  /** Of historical requests only: most months of all symbols together. Default: that of the library. */
+  readonly maxMonths?: number;
 }
 
 export interface OpenJob {
@@ -105,7 +112,7 @@ interface Parts<R extends Request<I>, I extends Input, T, C extends CompletionEv
   readonly name: PipelineName;
   readonly table: PriceTable;
   readonly fetchers: Fetchers<I, T>;
-  readonly parse: (message: object) => R;
+  readonly parse: (message: object, sizes: { readonly maxMonths: number | undefined }) => R;
   readonly pipeline: (options: PipelineOptions<I, T>) => OperatorFunction<Delivery<R, I>, C>;
   readonly sink: (options: { database: Database }) => Sink<I, T>;
   readonly stored: Stored<T>;
@@ -118,7 +125,7 @@ function defineJob<R extends Request<I>, I extends Input, T, C extends Completio
     name,
     table,
     providers,
-    open(chosen, environment, batchSize) {
+    open(chosen, environment, { batchSize, maxMonths } = {}) {
       const openFetcher = inTurn(
         chosen.map((provider) => {
           const open = fetchers[provider]?.(environment);
@@ -128,7 +135,7 @@ function defineJob<R extends Request<I>, I extends Input, T, C extends Completio
       );
       return {
         prepare: (message, refused = []) => {
-          const parsed = parse(message);
+          const parsed = parse(message, { maxMonths });
           const request = { ...parsed, refused: [...parsed.refused, ...refused] };
           return {
             ...request,

@@ -96,10 +96,17 @@ export interface ReadPipeline {
   readonly open: (surroundings: PipelineSurroundings) => OpenPipeline;
 }
 
+/** What bounds a request and its batches. */
+interface RequestSizes {
+  readonly batchSize: number;
+  /** Of historical requests only: most months of all symbols together. */
+  readonly maxMonths: number;
+}
+
 type ReadPipelineVariables = (
   providers: readonly ProviderName[],
   environment: Environment,
-  batchSize: number,
+  sizes: RequestSizes,
 ) => ReadPipeline;
 
 interface Parts<R extends Request<I>, I, T, C extends CompletionEvent> {
@@ -107,7 +114,7 @@ interface Parts<R extends Request<I>, I, T, C extends CompletionEvent> {
   readonly fetchers: Fetchers<I, T>;
   readonly operator: (options: PipelineOptions<I, T>) => OperatorFunction<Delivery<R, I>, C>;
   readonly sink: (options: { database: Database }) => Sink<I, T>;
-  readonly topic: (options: RequestTopicOptions<I>) => RequestTopic<R, I>;
+  readonly topic: (options: RequestTopicOptions<I>, maxMonths: number) => RequestTopic<R, I>;
   readonly answers: (requests: OperatorFunction<Delivery<R, I>, C>) => AnswerByPipelineOptions;
 }
 
@@ -116,7 +123,7 @@ function definePipeline<R extends Request<I>, I, T, C extends CompletionEvent>(
   parts: Parts<R, I, T, C>,
 ): ReadPipelineVariables {
   const { table, fetchers } = parts;
-  return (providers, environment, batchSize) => {
+  return (providers, environment, sizes) => {
     const openFetcher = inTurn(
       providers.map((provider) => {
         const open = fetchers[provider]?.(environment);
@@ -128,10 +135,10 @@ function definePipeline<R extends Request<I>, I, T, C extends CompletionEvent>(
       pipeline,
       table,
       providers,
-      batchSize,
+      batchSize: sizes.batchSize,
       open: (surroundings) => {
         const { fetcher } = openFetcher(surroundings.counts, surroundings.sharing, surroundings.tell);
-        return { pipeline, ...openPipeline(pipeline, parts, { fetcher, batchSize }, surroundings) };
+        return { pipeline, ...openPipeline(pipeline, parts, { fetcher, ...sizes }, surroundings) };
       },
     };
   };
@@ -140,7 +147,7 @@ function definePipeline<R extends Request<I>, I, T, C extends CompletionEvent>(
 function openPipeline<R extends Request<I>, I, T, C extends CompletionEvent>(
   pipeline: PipelineName,
   { operator, sink: openSink, topic, answers }: Parts<R, I, T, C>,
-  { fetcher, batchSize }: { readonly fetcher: Fetcher<I, T>; readonly batchSize: number },
+  { fetcher, batchSize, maxMonths }: { readonly fetcher: Fetcher<I, T> } & RequestSizes,
   { database, metrics, events, progressTo, waiter: { onAway, onBack }, handBack }: PipelineSurroundings,
 ): Omit<OpenPipeline, 'pipeline'> {
   const sink: Sink<I, T> =
@@ -149,7 +156,7 @@ function openPipeline<R extends Request<I>, I, T, C extends CompletionEvent>(
       : patientSink({ sink: openSink({ database }), onWait: onAway, onBack, signal: handBack });
   // Other workers would do parts of a request where its owner never sees them.
   const unshared = database === undefined ? { workTopic: null } : {};
-  const requestTopic = topic({ ledger: sink.ledger, lane: lanes[pipeline], batchSize, ...unshared });
+  const requestTopic = topic({ ledger: sink.ledger, lane: lanes[pipeline], batchSize, ...unshared }, maxMonths);
   const observe = metrics.batchesOf<I, T>(pipeline);
   const progress = progressTo(progressTopicOf(requestTopic));
   return {
@@ -187,7 +194,7 @@ export const readPipelines: Readonly<Record<PipelineName, ReadPipelineVariables>
     fetchers: monthlyFetchers,
     operator: historicalMarketData,
     sink: monthlyPriceSink,
-    topic: historicalMarketDataTopic,
+    topic: (options, maxMonths) => historicalMarketDataTopic({ ...options, maxMonths }),
     answers: (requests) => ({ 'historical-market-data': { requests } }),
   }),
 };

@@ -3,6 +3,7 @@ import type { Invocation } from '../command.ts';
 import { chooseDatabase, databaseAdvice, type ServerChoice } from '../input/databaseChoice.ts';
 import { readBatchSizes } from '../input/batchSizes.ts';
 import { readKafka, type KafkaVariables } from '../input/kafkaVariables.ts';
+import { readMaxMonths } from '../input/maxMonths.ts';
 import { shown } from '../input/parseArguments.ts';
 import { readPipelines, type ReadPipeline } from './pipelines.ts';
 import { chooseServed } from './providerChoice.ts';
@@ -18,6 +19,7 @@ export const workOptions = [
   'database',
   'provider',
   'batch-size',
+  'max-months',
 ];
 export const workFlags = ['no-create-topics'];
 
@@ -48,11 +50,12 @@ export function readWorkOptions({ options, environment }: Pick<Invocation, 'opti
     );
   }
   const batchSizes = readBatchSizes('work', options['batch-size'], environment);
+  const maxMonths = readMaxMonths('work', options['max-months'], environment);
   return {
     kafka: readKafka(environment),
     server: choice.kind === 'memory' ? undefined : choice,
     pipelines: chooseServed(options['provider'], environment).map(({ pipeline, providers }) =>
-      readPipelines[pipeline](providers, environment, batchSizes[pipeline]),
+      readPipelines[pipeline](providers, environment, { batchSize: batchSizes[pipeline], maxMonths }),
     ),
     host: readHost(options['host']),
     port: readNumber('--port', options['port'], { byDefault: 9464, max: 65_535 }),
