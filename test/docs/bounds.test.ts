@@ -1,0 +1,68 @@
+// Issue 10, 11: what docs/operations.md says of the bounds on input is shown, row by row, under a heap of 512 MB.
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { inputBounds } from './bounds/inputBounds.ts';
+
+const section = /^## Bounds on input\n(?<text>[\s\S]*?)^## /m;
+const operations = await readFile('docs/operations.md', 'utf8');
+/** Name, bound and what happens beyond it. */
+const rows = (section.exec(operations)?.groups?.['text'] ?? '')
+  .split('\n')
+  .filter((line) => line.startsWith('| '))
+  .slice(1)
+  .map((line) => line.split('|').map((cell) => cell.trim()));
+
+/** What became of each bound; undefined: nothing, the process ended before. */
+let shown: ReadonlyMap<string, string | undefined>;
+
+beforeAll(async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'bounds-'));
+  try {
+    const outfile = join(folder, 'showAll.mjs');
+    await build({
+      entryPoints: [resolve('test/docs/bounds/showAll.ts')],
+      outfile,
+      bundle: true,
+      packages: 'external',
+      platform: 'node',
+      format: 'esm',
+      target: 'node20',
+      supported: { using: false },
+    });
+    await symlink(resolve('node_modules'), join(folder, 'node_modules'));
+    const { stdout } = await promisify(execFile)(process.execPath, ['--max-old-space-size=512', outfile]);
+    const results = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { readonly name: string; readonly problem?: string });
+    shown = new Map(results.map(({ name, problem }) => [name, problem]));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}, 120_000);
+
+describe('the bounds on input in docs/operations.md', () => {
+  it('are those that are shown here, no more and no fewer', () => {
+    const documented = rows.map(([, name, bound]) => [name, bound]);
+    const tested = Object.entries(inputBounds).map(
+      ([
+        name,
+        {
+          bound: [number, unit],
+        },
+      ]) => [name, `${number.toLocaleString('en-US')} ${unit}`],
+    );
+    expect(documented).toEqual(tested);
+    for (const [, , , beyond] of rows) expect(beyond).toMatch(/\w{3,}/);
+  });
+
+  it.each(Object.keys(inputBounds))('hold, and what lies beyond does no harm: %s', (name) => {
+    expect(shown.has(name)).toBe(true);
+    expect(shown.get(name)).toBeUndefined();
+  });
+});

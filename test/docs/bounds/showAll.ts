@@ -1,0 +1,12 @@
+// A process of its own, whose heap is bounded: shows each bound, and tells what came of it in a line of JSON.
+import { inputBounds } from './inputBounds.ts';
+
+for (const [name, { bound, show }] of Object.entries(inputBounds)) {
+  let problem: string | undefined;
+  try {
+    await show(bound[0]);
+  } catch (error) {
+    problem = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  }
+  process.stdout.write(`${JSON.stringify({ name, problem })}\n`);
+}
