@@ -176,7 +176,7 @@ describe('a wrong variable', () => {
     [
       run,
       { ...key, TWELVE_DATA_CREDITS_PER_MINUTE: 'eight' },
-      'TWELVE_DATA_CREDITS_PER_MINUTE must be a whole number from 1 to 100000, but is "eight"',
+      'TWELVE_DATA_CREDITS_PER_MINUTE must be a whole number from 1 to 1000000000, but is "eight"',
     ],
     [
       run,
@@ -197,7 +197,7 @@ describe('a wrong variable', () => {
     [
       index,
       { RAPIDAPI_KEY: 'k', RAPIDAPI_HOST: 'h', RAPIDAPI_REQUESTS_PER_SECOND: '2.5' },
-      'RAPIDAPI_REQUESTS_PER_SECOND must be a whole number from 1 to 100000, but is "2.5"',
+      'RAPIDAPI_REQUESTS_PER_SECOND must be a whole number from 1 to 1000000000, but is "2.5"',
     ],
     [
       run,

@@ -116,8 +116,10 @@ describe('stored and batches', () => {
       retryable: true,
       cause: new Error('secret'),
     });
+    // The digits that the columns keep.
+    const value = quote(asset('A'), '1.500000', { change: '-0.500000' });
     const outcomes: Outcome<Asset, Quote>[] = [
-      { status: 'ok', input: asset('A'), value: quote(asset('A'), '1.500'), provider: 'twelve-data' },
+      { status: 'ok', input: asset('A'), value, provider: 'twelve-data' },
       { status: 'fresh', input: asset('B'), value: quote(asset('B'), '2') },
       { status: 'failed', input: asset('\0'), stage: 'fetch', error },
       { status: 'skipped', input: asset('D'), reason: 'deadline' },
