@@ -26,7 +26,7 @@ describe('help and version', () => {
     expect(code).toBe(0);
     expect(stderr).toBe('');
     expect(stdout).toContain(`Usage: fintrack-pipelines ${command}`);
-    expect(stdout).toContain(command === 'redrive' ? '--brokers' : '--database');
+    expect(stdout).toContain(['redrive', 'partitions'].includes(command) ? '--brokers' : '--database');
   });
 
   it('fits into 120 columns', async () => {

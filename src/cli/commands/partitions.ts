@@ -8,11 +8,11 @@ const help = `Leaves out what holds a partition because it cannot be decoded.
 
 Usage: fintrack-pipelines partitions skip TOPIC PARTITION OFFSET --yes [options]
 
-The worker's log and its page /readyz name the topic, the partition and the offset. What is stored there goes to TOPIC-dlt
-as it is, as a dead letter with the code undecodable, in the transaction that commits that the group is done with it; of a
-batch that is compressed or broken as a whole, all records from the offset on. The worker goes on by itself, within 10
-seconds. Nothing is changed unless that very offset is what holds the partition. Who asked for what is left out is not
-known, and is not told.
+The worker's log and its page /readyz name the topic, the partition and the offset. What is stored there goes to
+TOPIC-dlt as it is, as a dead letter with the code undecodable, in the transaction that commits that the group is done
+with it; of a batch that is compressed or broken as a whole, all records from the offset on. The worker goes on by
+itself, within 10 seconds. Nothing is changed unless that very offset is what holds the partition. Who asked for what is
+left out is not known, and is not told.
 
 Options:
   --yes           Needed: what is left out is not answered.
