@@ -29,6 +29,7 @@ const others = [
   'probe.ts',
   'ledger/statement.ts',
   'pool/transactionPooling.ts',
+  'pool/writableHost.ts',
   'sinks/BatchTrials.ts',
   'sinks/batchWriter.ts',
   'sinks/writeUnits.ts',
