@@ -67,7 +67,7 @@ describe('estimate', () => {
 
   it('asks the limiter to read anew', async () => {
     const refresh = vi.fn<NonNullable<Limiter['refresh']>>(() => Promise.resolve());
-    await limited(wordLengths(), { ...creditLimiter({ credits: 8 }), refresh }).refresh?.();
+    await limited(wordLengths(), Object.assign(creditLimiter({ credits: 8 }), { refresh })).refresh?.();
     expect(refresh).toHaveBeenCalledOnce();
   });
 });
