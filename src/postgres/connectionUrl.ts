@@ -90,7 +90,7 @@ export function readConnectionUrl(text: string, owner: string): ConnectionUrl {
 }
 
 /** A URL without the white space and the quotes around it. */
-export function bareUrl(text: string): string {
+function bareUrl(text: string): string {
   const trimmed = text.trim();
   return /^(["'`])(.*)\1$/s.exec(trimmed)?.[2]?.trim() ?? trimmed;
 }

@@ -32,6 +32,9 @@ export function lostAgainstAnother(error: unknown): boolean {
   return /^(40001|40P01)$/.test(driverError(error).code);
 }
 
+/** A table, column, function, schema or right is missing: the deployment's, unless it follows rows. */
+export const deploymentStates = /^(42P01|42703|42883|3F000|42501)$/;
+
 /** @databases/pg, on a pool that is closed or a transaction that has ended. */
 const fromPool = 'You cannot run any operations on a ';
 

@@ -1,10 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from '@databases/pg';
 import type { Queryable } from '@databases/pg';
-import { stateOf } from './errors.ts';
-
-/** A table, schema or right is missing: that says something of the deployment, and nothing of the server. */
-const deploymentStates = /^(42P01|42703|3F000|42501)$/;
+import { deploymentStates, stateOf } from './errors.ts';
 
 /**
  * Asks whether the database answers and takes a write to our own tables, which is undone. Rejects with the driver's error when

@@ -4,9 +4,9 @@ import { SinkError } from '../../model/errors.ts';
 import { checkTables } from '../checkTables.ts';
 import type { PriceTable } from '../checkTables.ts';
 import type { Database } from '../connectDatabase.ts';
-import { databaseError, isConflict, isTransient, stateOf } from '../errors.ts';
+import { databaseError, deploymentStates, isConflict, isTransient, stateOf } from '../errors.ts';
 import { pause } from '../inTransaction.ts';
-import { deploymentStates, isRowError, tooSlow } from './rowErrors.ts';
+import { isRowError, tooSlow } from './rowErrors.ts';
 
 export interface BatchTrialsOptions {
   readonly database: Database;

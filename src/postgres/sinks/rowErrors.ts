@@ -6,9 +6,6 @@ const rowCodes = /^(?:09|22|23|27|38|44|P0)...$/;
 const serverClasses = /^(?:0[0-9A-Z]|10|2[0-9A-Z]|3[489BDF]|4[024]|5[34578]|72|F0|HV|P0|XX)...$/;
 const anyState = /^[0-9A-Z]{5}$/;
 
-/** A table, column, function, schema or right is missing: the deployment's, unless they follow rows. */
-export const deploymentStates = /^(42P01|42703|42883|3F000|42501)$/;
-
 /** Statements over their time. */
 export const tooSlow = '57014';
 
