@@ -26,8 +26,8 @@ export interface OpenRequestContext extends PartitionContext {
   readonly leaving: AbortSignal;
   /** Announces the records, and that the record at the offset is done; they are made anew when they are too large. */
   readonly announce: (offset: bigint, recordsOf: () => readonly SinkRecord[]) => Promise<void>;
-  /** Runs a task once those given before have ended. */
-  readonly inTurn: <Result>(task: () => Promise<Result>) => Promise<Result>;
+  /** Runs a task once those given before have ended, or have passed on their turn. */
+  readonly inTurn: <Result>(task: (passOn: () => void) => Promise<Result>) => Promise<Result>;
 }
 
 /** A request that was started, and that the ledger knows. */
@@ -83,7 +83,7 @@ export class OpenRequest {
   }
 
   async #answer(request: Request<unknown>): Promise<void> {
-    let begun = await this.#context.inTurn(() => this.#begin(request));
+    let begun = await this.#context.inTurn((passOn) => this.#begin(request, passOn));
     for (;;) {
       if (PipelineError.isInstance(begun)) return this.#reject(begun, request);
       const error = await this.#try(request, begun);
@@ -94,18 +94,18 @@ export class OpenRequest {
   }
 
   /** Goes on until it may be started and the ledger has taken it; answers why, when it is not to be. */
-  async #begin(request: Request<unknown>): Promise<Begun | PipelineError> {
+  async #begin(request: Request<unknown>, onSuspect?: () => void): Promise<Begun | PipelineError> {
     const { topic, quarantine, leaving, emit } = this.#context;
     let work: StartedWork | undefined;
     try {
       const persist = <Result>(task: () => Promise<Result>): Promise<Result> => this.#persist(task);
       const start = { key: this.#key, ledger: topic.ledger, quarantine, signal: leaving, persist, emit };
-      const started = await startWork(start);
+      const started = await startWork({ ...start, onSuspect });
       if (PipelineError.isInstance(started)) return started;
       work = started;
       const accepted = await persist(() => acceptRequest(this.#key, request, this.#context));
       // It only waits for its batches from here on: a place that it kept would be missing where they are to be done.
-      if (accepted.isShared) await work.end(false);
+      if (accepted.isShared && accepted.storedBatches !== accepted.batches) await work.end(false);
       return { work, accepted };
     } catch (cause) {
       await work?.end(false);

@@ -135,9 +135,11 @@ export class RequestPartition implements PartitionHandler {
     source.resume([place]);
   }
 
-  #inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
-    const result = this.#turn.then(task);
-    this.#turn = result.catch(() => undefined);
+  #inTurn<Result>(task: (passOn: () => void) => Promise<Result>): Promise<Result> {
+    let passOn = (): void => undefined;
+    const passedOn = new Promise<void>((resolve) => (passOn = resolve));
+    const result = this.#turn.then(() => task(passOn));
+    this.#turn = Promise.race([result.catch(() => undefined), passedOn]);
     return result;
   }
 }

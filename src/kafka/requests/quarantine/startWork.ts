@@ -9,8 +9,8 @@ import type { Place, Quarantine } from './Quarantine.ts';
 /** How long it may take to hand a start back: a process that is to end does not wait for its database. */
 const handingBackMs = 2_000;
 
-/** After each start alone that was lost the next one waits longer: 1 s, 3 s, 7 s, up to this. */
-const longestPauseMs = 30_000;
+/** Before its starts alone it waits so long, each time five times as long as before: 2 s, 10 s, 50 s, up to the longest. */
+const [firstPauseMs, longestPauseMs] = [2_000, 60_000];
 
 export interface StartWorkOptions {
   /** The ledger key of the request. */
@@ -24,6 +24,8 @@ export interface StartWorkOptions {
   readonly signal: AbortSignal;
   /** Asks the ledger until it answers. */
   readonly persist: (task: () => Promise<number>) => Promise<number>;
+  /** Told when it waits to be started alone: nobody has to keep behind it. */
+  readonly onSuspect?: (() => void) | undefined;
   readonly emit: (event: WorkerEvent) => void;
 }
 
@@ -37,13 +39,15 @@ export interface StartedWork {
 
 /**
  * Starts a request, or a batch of a shared one, as soon as it may be started in this process: alone, when processes ended with
- * it before. It is counted only then, so that what waits is not blamed for the end of a process. The more often it was alone when
- * its process ended, the longer it waits, and others go before it: what dies of something else again and again is not always it.
+ * it before. It is counted only then, so that what waits is not blamed for the end of a process.
+ *
+ * Before it is alone the process has to live for a while without it, while others are at work; the longer, the more often it was
+ * alone when its process ended. Where processes end of something else they end in that time, and it is not blamed.
  *
  * Answers why it is not started, when that has happened too often; rejects when the wait is ended.
  */
 export async function startWork(options: StartWorkOptions): Promise<StartedWork | PipelineError> {
-  const { key, batch, ledger, quarantine, signal, persist, emit } = options;
+  const { key, batch, ledger, quarantine, signal, persist, onSuspect, emit } = options;
   const { after, starts } = quarantine.settings;
   for (let isAlone = false; ; isAlone = true) {
     const place = await quarantine.enter({ isAlone, signal });
@@ -64,7 +68,8 @@ export async function startWork(options: StartWorkOptions): Promise<StartedWork 
       }
       place.leave();
       if (lost >= after + starts) return exhausted(options, lost, starts);
-      await pause(Math.min(longestPauseMs, (2 ** (lost - after) - 1) * 1_000), signal);
+      onSuspect?.();
+      await pause(Math.min(longestPauseMs, firstPauseMs * 5 ** (lost - after)), signal);
     } catch (error) {
       place.leave();
       // It may be counted all the same, now or later.

@@ -15,9 +15,10 @@ beforeEach(() => {
 });
 
 const partitions = 3;
-const isPoison = ({ inputs }: Delivery<unknown, Asset>): boolean => inputs.some(({ symbol }) => symbol === 'POISON');
+const has = (symbol: string, { inputs }: Delivery<unknown, Asset>): boolean =>
+  inputs.some((input) => input.symbol === symbol);
 
-/** A process that answers each delivery after a second, and dies of one that is poison. */
+/** A process that answers each delivery after a second, and dies of one that is poison, or that is heavy once it is gathered. */
 class MortalProcess {
   /** The deliveries, each with the symbols of those that were at work then. */
   readonly seen: { readonly symbols: string; readonly beside: string[] }[] = [];
@@ -50,7 +51,7 @@ class MortalProcess {
     this.seen.push({ symbols, beside: [...this.#atWork] });
     this.#atWork.add(symbols);
     if (delivery.share?.role === 'owner') void this.#gather(delivery, symbols);
-    else if (isPoison(delivery)) this.die();
+    else if (has('POISON', delivery)) this.die();
     else void this.#answer(delivery, symbols);
   }
 
@@ -79,6 +80,7 @@ class MortalProcess {
       (await this.#prices.ledger.storedNumbers(id)).length === Math.ceil(inputs.length / batchSize);
     while (!this.isDead && !delivery.signal.aborted && !(await isAll())) await waits(1_000, delivery.signal);
     this.#atWork.delete(symbols);
+    if (!this.isDead && has('HEAVY', delivery)) this.die();
     if (this.isDead) return;
     if (delivery.signal.aborted) return delivery.nack(PipelineError.from(delivery.signal.reason));
     const failed = [];
@@ -191,6 +193,21 @@ describe('a request that ends its process', () => {
   });
 });
 
+describe('a shared request that ends its process when it is gathered', () => {
+  it('is answered in the end, though all of its batches are stored', async () => {
+    const { broker, prices } = open();
+    await send(broker, [message('A', 'B', 'C', 'HEAVY', 'D', 'E'), message('F')]);
+    const processes = await run(broker, prices, 2, { splitAbove: 2 });
+
+    expect(completions(broker).find(({ key }) => key === keyAt(1))?.event.status).toBe('complete');
+    const answer = completions(broker).find(({ key }) => key === keyAt(0))?.event;
+    expect([answer?.status, answer?.errorType]).toEqual(['failed', 'request_exhausted']);
+    expect(deadLetters(broker)).toHaveLength(1);
+    // In the first one it still waited for its batches, and was not counted.
+    expect(processes.map(({ isDead }) => isDead)).toEqual([true, true, true, true, true, true, false]);
+  });
+});
+
 describe('a request that is called back for one in quarantine', () => {
   const openStarts = async (prices: MemorySink<Asset, number>, offset: number, count: number): Promise<void> => {
     for (let at = 0; at < count; at++) await prices.ledger.begin({ key: keyAt(offset), token: `lost ${at}` }, 9);
@@ -202,6 +219,8 @@ describe('a request that is called back for one in quarantine', () => {
     await send(broker, [message('SLOW'), message('SUSPECT')]);
     const worker = new Worker(broker, { topics: [requestTopic({ ledger: prices.ledger })] });
     await settle();
+    expect(worker.deliveries.map(({ signal }) => signal.aborted)).toEqual([false]);
+    await vi.advanceTimersByTimeAsync(2_000);
     const [slow] = worker.deliveries;
     expect(worker.deliveries.map(({ signal }) => signal.aborted)).toEqual([true]);
     expect(slow!.signal.reason).toMatchObject({ code: 'canceled', retryable: true });
@@ -221,7 +240,7 @@ describe('a request that is called back for one in quarantine', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('lets others go before it, the longer the more often it was alone when its process ended', async () => {
+  it('lets the process live without it before, the longer the more often it was alone when its process ended', async () => {
     const { broker, prices } = open();
     for (const [offset, lost] of [2, 3, 4].entries()) {
       for (let at = 0; at < lost; at++) await prices.ledger.begin({ key: keyAt(0, offset), token: `lost ${at}` }, 9);
@@ -229,16 +248,50 @@ describe('a request that is called back for one in quarantine', () => {
     }
     const topic = requestTopic({ ledger: prices.ledger });
     const worker = new Worker(broker, { topics: [topic] }, (delivery) => void delivery.ack(completionOf(delivery)));
-    const seen = () => worker.deliveries.map(({ inputs }) => inputs[0]?.symbol);
-    await settle();
-    expect(seen()).toEqual(['LOST2']);
-    await vi.advanceTimersByTimeAsync(999);
-    expect(seen()).toEqual(['LOST2']);
-    await vi.advanceTimersByTimeAsync(1);
-    expect(seen()).toEqual(['LOST2', 'LOST3']);
-    await vi.advanceTimersByTimeAsync(2_000);
-    expect(seen()).toEqual(['LOST2', 'LOST3', 'LOST4']);
+    const startedAt = new Map<string, number>();
+    for (let seconds = 0; seconds <= 60; seconds++) {
+      await settle();
+      for (const { inputs } of worker.deliveries) {
+        const { symbol } = inputs[0]!;
+        startedAt.set(symbol, startedAt.get(symbol) ?? seconds);
+      }
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    expect([...startedAt]).toEqual([
+      ['LOST2', 2],
+      ['LOST3', 10],
+      ['LOST4', 50],
+    ]);
     worker.stop();
+  });
+
+  it('does not keep those behind it in its partition waiting meanwhile', async () => {
+    const { broker, prices } = open();
+    await openStarts(prices, 1, 4);
+    await send(broker, [message('A'), message('SUSPECT'), message('B'), message('C')]);
+    const topic = requestTopic({ ledger: prices.ledger });
+    const worker = new Worker(broker, { topics: [topic] }, (delivery) => void delivery.ack(completionOf(delivery)));
+    await settle();
+    expect(worker.deliveries.map(({ id }) => id)).toEqual([keyAt(0), keyAt(2), keyAt(3)]);
+    await vi.advanceTimersByTimeAsync(50_000);
+    expect(worker.deliveries.map(({ id }) => id)).toEqual([keyAt(0), keyAt(2), keyAt(3), keyAt(1)]);
+    worker.stop();
+  });
+
+  it('is not blamed for processes that end while it waits for its turn alone', async () => {
+    const { broker, prices } = open();
+    await openStarts(prices, 0, 4);
+    await send(broker, [message('INNOCENT')]);
+    for (let round = 0; round < 8; round++) {
+      const process = new MortalProcess(broker, prices);
+      await settle();
+      await vi.advanceTimersByTimeAsync(49_000);
+      expect(process.seen).toEqual([]);
+      process.die();
+      await vi.advanceTimersByTimeAsync(500);
+    }
+    await run(broker, prices, 1);
+    expect(completions(broker).map(({ event }) => event.status)).toEqual(['complete']);
   });
 
   it('is announced when it was answered by then', async () => {
