@@ -58,6 +58,13 @@ export function isConflict(error: unknown): boolean {
   return conflicts.test(stateOf(error));
 }
 
+/** Whether it was our side that gave up waiting, for a connection of the pool or for an answer: others may get answers. */
+export function hasNoAnswer(error: unknown): boolean {
+  if (PipelineError.isInstance(error)) return error.cause !== undefined && hasNoAnswer(error.cause);
+  const { code, message } = driverError(error);
+  return code === 'CONNECTION_POOL:QUEUE_TIMEOUT' || (code === '' && /read timeout/i.test(message));
+}
+
 /**
  * Makes a `SinkError` out of what a query, a transaction or a connection failed with; an error of ours passes through.
  *

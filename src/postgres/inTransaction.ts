@@ -1,9 +1,12 @@
 import type { Transaction } from '@databases/pg';
 import { z } from 'zod';
 import { callback, defineOptions } from '../model/defineOptions.ts';
+import type { PipelineError } from '../model/errors.ts';
 import type { Database } from './connectDatabase.ts';
 import { databaseSchema } from './databaseSchema.ts';
-import { databaseError, isTransient } from './errors.ts';
+import { databaseError, isTransient, stateOf } from './errors.ts';
+import { isRowError } from './rowErrors.ts';
+import { outageBehind, Strikes } from './Strikes.ts';
 import { untilAborted } from './untilAborted.ts';
 
 /** How a piece of work on the database is tried again. */
@@ -52,7 +55,9 @@ const resolveOptions = defineOptions<TransactionOptions<unknown>>('inTransaction
  * Runs `work` in one transaction: committed when it resolves, rolled back when it rejects.
  *
  * When the server cannot be had, or the transaction loses against another one, the whole of it is run again after a
- * jittered, growing wait; `work` must therefore be repeatable. A connection lost in the middle of COMMIT is such a case
+ * jittered, growing wait; `work` must therefore be repeatable. So it is with any other state of the server that neither the
+ * values nor the statement bring about: while a probe of the database fails as well, and otherwise twice, or once after a
+ * statement over its time (57014). A connection lost in the middle of COMMIT is such a case
  * too, although the transaction may have been committed: `work` must find that out, or not mind.
  *
  * Rejects with a `SinkError` (see `databaseError`), or with whatever `work` rejected with of its own; with the signal's
@@ -111,17 +116,34 @@ export async function withRetry<Result>(
 ): Promise<Result> {
   checkArguments({ database, attempt });
   const { signal, maxRetries, retryDelayMs, maxRetryDelayMs, random } = resolveRetryOptions(options);
+  const strikes = new Strikes();
   for (let retry = 0; ; retry += 1) {
     signal?.throwIfAborted();
     try {
       return await untilAborted(attempt(signal), signal);
     } catch (error) {
       signal?.throwIfAborted();
-      if (retry >= maxRetries || !isTransient(error)) throw databaseError(error, database);
+      const told = databaseError(error, database);
+      if (maxRetries === 0) throw told;
+      const outage = await untilAborted(outageIn(error, told, database), signal);
+      if (outage !== undefined && retry >= maxRetries) throw outage;
+      if (outage === undefined && (!mayPass(error, told) || strikes.isOwn(stateOf(error)))) throw told;
     }
     const delayMs = Math.min(maxRetryDelayMs, retryDelayMs * 2 ** retry);
     await pause(delayMs * (0.5 + random() / 2), signal);
   }
+}
+
+/** The error as that of an outage, where it is one: all that may pass are while the database fails a probe. */
+async function outageIn(error: unknown, told: PipelineError, database: Database): Promise<PipelineError | undefined> {
+  if (isTransient(error)) return told;
+  return mayPass(error, told) ? outageBehind(told, database) : undefined;
+}
+
+/** Whether the server may answer something else another time: not to these values, nor to a wrong statement. */
+function mayPass(error: unknown, { code }: PipelineError): boolean {
+  const state = stateOf(error);
+  return code === 'database_error' && state !== '' && !state.startsWith('42') && !isRowError(error);
 }
 
 /** Waits so long, or until the signal aborts; then it rejects with its reason. */

@@ -7,6 +7,10 @@ const longestPauseMs = 5_000;
 const notReadyPauseMs = 60_000;
 /** A probe without an answer for so long has failed. */
 const probeWithinMs = 5_000;
+/** So often the same state may come while the probe is answered: then it is no accident. */
+const strikes = 3;
+/** SQLSTATEs of a statement over its time, and of one that waited for a lock. */
+const [tooSlow, locked] = ['57014', '55P03'];
 
 export interface PatientLimiterOptions {
   /** Called each time that no credits could be had, with the reason. */
@@ -18,9 +22,9 @@ export interface PatientLimiterOptions {
 }
 
 /**
- * The same limiter, but a call that gets no credits because whoever counts them is away, mostly PostgreSQL, asks again until
- * its signal aborts: its inputs have done nothing wrong. So it is with a database that lacks something, such as a table; the
- * pauses then grow to a minute.
+ * The same limiter, but a call that gets no credits because whoever counts them is away or slow, mostly PostgreSQL, asks again
+ * until its signal aborts: its inputs have done nothing wrong. So it is with a database that lacks something, such as a table; the
+ * pauses then grow to a minute. What else the database refuses is asked for three times.
  */
 export function patientLimiter(limiter: Limiter, { onAway, onGrant, probe }: PatientLimiterOptions): Limiter {
   return {
@@ -32,12 +36,14 @@ export function patientLimiter(limiter: Limiter, { onAway, onGrant, probe }: Pat
         return task(grant);
       };
       let longestMs = longestPauseMs;
+      const seen = new Map<string, number>();
       for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestMs)) {
         try {
           return await limiter.run(want, granted, call);
         } catch (error) {
           // Before the call it is the limiter that fails, afterwards the call.
-          const reason = credits.areGranted ? undefined : await reasonToWait(error, probe);
+          if (!credits.areGranted) call.signal.throwIfAborted();
+          const reason = credits.areGranted ? undefined : await reasonToWait(error, probe, seen);
           if (reason === undefined) throw error;
           longestMs = reason.code === 'database_not_ready' ? notReadyPauseMs : longestPauseMs;
           onAway(reason);
@@ -51,28 +57,41 @@ export function patientLimiter(limiter: Limiter, { onAway, onGrant, probe }: Pat
   };
 }
 
-/** The error that tells why to wait; undefined when the call is to fail. */
+/** The error that tells why to wait; undefined when the call is to fail. `seen` counts the states that it has met. */
 async function reasonToWait(
   error: unknown,
   probe: (() => Promise<void>) | undefined,
+  seen: Map<string, number>,
 ): Promise<PipelineError | undefined> {
   if (!PipelineError.isInstance(error)) return undefined;
-  const { code, message, retryable } = error;
+  const { code, message, retryable, cause } = error;
   if (code === 'database_not_ready') return error;
-  const isOfDatabase = code === 'database_unavailable' || code === 'database_error';
+  // The limiter gives up on a store or a window that is slow by itself.
+  const isOfDatabase =
+    code === 'database_unavailable' || code === 'database_error' || (code === 'timeout' && retryable);
   if (probe === undefined || !isOfDatabase) return retryable ? error : undefined;
   const isThere = await isAnswered(probe);
-  if (retryable && !isThere) return error;
-  if (!retryable && isThere) return undefined;
+  const state = stateOf(cause);
+  if (isThere && !retryable && state !== tooSlow) {
+    const count = (seen.get(state) ?? 0) + 1;
+    seen.set(state, count);
+    if (count >= strikes) return undefined;
+  }
   return new SinkError(isThere ? 'database_busy' : 'database_unavailable', message, { retryable: true, cause: error });
+}
+
+function stateOf(error: unknown): string {
+  const { code } = (typeof error === 'object' && error !== null ? error : {}) as { readonly code?: unknown };
+  return typeof code === 'string' ? code : '';
 }
 
 async function isAnswered(probe: () => Promise<void>): Promise<boolean> {
   const late = new AbortController();
   try {
     return await Promise.race([probe().then(() => true), pause(probeWithinMs, late.signal).then(() => false)]);
-  } catch {
-    return false;
+  } catch (error) {
+    // Others hold the table that the probe writes to: the database answers.
+    return stateOf(error) === locked;
   } finally {
     late.abort();
   }

@@ -78,8 +78,8 @@ export function postgresLedger<I, T>(options: PostgresLedgerOptions<I, T>): Ledg
   const removeNowAndThen = async (): Promise<void> => {
     if (now() - removedAt < removalIntervalMs) return;
     removedAt = now();
-    // No request fails for the sake of tidiness: the next hour tries again.
-    await removeSome(database, retentionDays).catch(() => undefined);
+    // No request fails, or waits for long, for the sake of tidiness: the next hour tries again.
+    await removeSome(database, retentionDays, { maxRetries: 0 }).catch(() => undefined);
   };
 
   return {

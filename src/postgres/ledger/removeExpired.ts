@@ -5,6 +5,7 @@ import { defineOptions } from '../../model/defineOptions.ts';
 import type { Database } from '../connectDatabase.ts';
 import { databaseSchema } from '../databaseSchema.ts';
 import { withRetry } from '../inTransaction.ts';
+import type { RetryOptions } from '../inTransaction.ts';
 import { runForRow, runStatement, statementOf } from './statement.ts';
 
 export interface RemoveExpiredOptions {
@@ -59,7 +60,11 @@ export async function removeExpired(options: RemoveExpiredOptions): Promise<numb
 }
 
 /** Removes at most 1,000 requests. */
-export async function removeSome(database: Database, retentionDays: number): Promise<number> {
+export async function removeSome(
+  database: Database,
+  retentionDays: number,
+  retries: RetryOptions = {},
+): Promise<number> {
   const statement = removal(database.ownSchema);
   const run = () =>
     runForRow<{ removed: number }>(database.pool, statement, [
@@ -68,8 +73,9 @@ export async function removeSome(database: Database, retentionDays: number): Pro
       absentMonthDays,
       quotaDays,
     ]);
-  const { removed } = await withRetry(database, run);
-  await withRetry(database, () => runStatement(database.pool, windowRemoval(database.ownSchema), [retentionDays]));
+  const { removed } = await withRetry(database, run, retries);
+  const forget = windowRemoval(database.ownSchema);
+  await withRetry(database, () => runStatement(database.pool, forget, [retentionDays]), retries);
   return removed;
 }
 

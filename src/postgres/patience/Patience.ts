@@ -1,5 +1,5 @@
 import { PipelineError, SinkError } from '../../model/errors.ts';
-import { isConflict, stateOf } from '../errors.ts';
+import { hasNoAnswer, isConflict, stateOf } from '../errors.ts';
 import { pause } from '../inTransaction.ts';
 import { untilAborted } from '../untilAborted.ts';
 import { Outage } from './Outage.ts';
@@ -96,7 +96,7 @@ export class Patience {
       return { result };
     } catch (error) {
       signal?.throwIfAborted();
-      const reason = await this.#reasonOf(error);
+      const reason = await untilAborted(this.#reasonOf(error), signal);
       signal?.throwIfAborted();
       if (reason === undefined) {
         this.#apart.delete(call);
@@ -113,9 +113,13 @@ export class Patience {
   async #reasonOf(error: unknown): Promise<WaitReason | undefined> {
     if (!PipelineError.isInstance(error)) return undefined;
     if (error.code === 'database_not_ready') return 'not-ready';
-    if (error.retryable) return isConflict(error) ? 'busy' : 'away';
-    if (error.code !== 'database_error' || this.#settings.probe === undefined) return undefined;
-    return (await this.#isAnswering(this.#settings.answerWithinMs)) ? undefined : 'away';
+    if (isConflict(error)) return 'busy';
+    const { retryable, code } = error;
+    const { probe, answerWithinMs } = this.#settings;
+    if (retryable && !hasNoAnswer(error)) return 'away';
+    if (!retryable && (code !== 'database_error' || probe === undefined)) return undefined;
+    if (!(await this.#isAnswering(answerWithinMs))) return 'away';
+    return retryable ? 'busy' : undefined;
   }
 
   /** Answers whether the call waits together with all others, and for its turn. */
@@ -171,8 +175,9 @@ export class Patience {
     try {
       await untilAborted(probe(), controller.signal);
       return true;
-    } catch {
-      return false;
+    } catch (error) {
+      // Others hold our table: it answers.
+      return isConflict(error);
     } finally {
       clearTimeout(timer);
     }

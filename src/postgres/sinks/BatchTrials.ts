@@ -1,12 +1,12 @@
 import { sql } from '@databases/pg';
 import type { PipelineError } from '../../model/errors.ts';
-import { SinkError } from '../../model/errors.ts';
 import { checkTables } from '../checkTables.ts';
 import type { PriceTable } from '../checkTables.ts';
 import type { Database } from '../connectDatabase.ts';
 import { databaseError, deploymentStates, isConflict, isTransient, stateOf } from '../errors.ts';
 import { pause } from '../inTransaction.ts';
-import { isRowError, tooSlow } from './rowErrors.ts';
+import { isRowError, tooSlow } from '../rowErrors.ts';
+import { outageBehind, Strikes } from '../Strikes.ts';
 
 export interface BatchTrialsOptions {
   readonly database: Database;
@@ -20,10 +20,6 @@ export interface BatchTrialsOptions {
 /** How often a batch is tried again while the server cannot be had: about 13 s, which outlasts a restart. */
 const mostRetries = 10;
 const [firstPauseMs, longestPauseMs] = [100, 2000];
-/** So often a state has to meet a batch, while the database passes a probe, to be taken for the batch's own. */
-const strikesOfAState = 3;
-/** The same of a statement over its time. */
-const strikesOfTime = 2;
 /** The server says them of itself and not of a statement: read-only, and a transaction left idle for too long. */
 const serverStates = /^(25006|25P03)$/;
 
@@ -33,7 +29,7 @@ const serverStates = /^(25006|25P03)$/;
  */
 export class BatchTrials {
   readonly #options: BatchTrialsOptions;
-  readonly #strikes = new Map<string, number>();
+  readonly #strikes = new Strikes();
   /** States that are not the rows' by their nature, but were found to follow this batch. */
   readonly #ownStates = new Set<string>();
   #retries = 0;
@@ -60,12 +56,11 @@ export class BatchTrials {
     signal.throwIfAborted();
     const state = stateOf(error);
     const told = databaseError(error, database);
-    // What is left when the rows at fault are set aside is not theirs.
-    if (this.#isCareful && this.isOfRow(error)) await this.#retry(told);
+    if (this.#isCareful && this.isOfRow(error)) await this.#leaveOver(error, told);
     else if (isRowError(error)) this.#isCareful = true;
     else if (isConflict(error)) await this.#pause();
     else if (state === '' || serverStates.test(state)) await this.#retry(told);
-    else if (state === tooSlow) await this.#strike(state, strikesOfTime);
+    else if (state === tooSlow) await this.#strike(state);
     else if (deploymentStates.test(state)) await this.#blameRows(state, told);
     else if (told.code === 'database_not_ready') throw told;
     else await this.#ask(state, told);
@@ -92,19 +87,21 @@ export class BatchTrials {
     }
   }
 
-  async #ask(state: string, told: PipelineError): Promise<void> {
-    try {
-      await this.#options.database.probe();
-    } catch (error) {
-      return this.#retry(unavailable(told, databaseError(error, this.#options.database)));
-    }
-    await this.#strike(state, strikesOfAState);
+  /** What is left when the rows at fault are set aside is not theirs, and may pass as that of any statement. */
+  async #leaveOver(error: unknown, told: PipelineError): Promise<void> {
+    const mayPass = told.code === 'database_error' && !isRowError(error);
+    if (!mayPass || this.#strikes.isOwn(stateOf(error), 'left over')) await this.#retry(told);
+    else await this.#pause();
   }
 
-  async #strike(state: string, most: number): Promise<void> {
-    const strikes = (this.#strikes.get(state) ?? 0) + 1;
-    this.#strikes.set(state, strikes);
-    if (strikes >= most) this.#own(state);
+  async #ask(state: string, told: PipelineError): Promise<void> {
+    const outage = await outageBehind(told, this.#options.database);
+    if (outage === undefined) await this.#strike(state);
+    else await this.#retry(outage);
+  }
+
+  async #strike(state: string): Promise<void> {
+    if (this.#strikes.isOwn(state)) this.#own(state);
     else await this.#pause();
   }
 
@@ -124,10 +121,4 @@ export class BatchTrials {
     this.#pauses += 1;
     await pause(delayMs * (0.5 + Math.random() / 2), this.#options.signal);
   }
-}
-
-function unavailable(told: PipelineError, ofProbe: PipelineError): SinkError {
-  const message =
-    told.message === ofProbe.message ? told.message : `${told.message}; a probe fails as well: ${ofProbe.message}`;
-  return new SinkError('database_unavailable', message, { retryable: true, cause: told });
 }

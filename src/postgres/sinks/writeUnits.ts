@@ -2,7 +2,7 @@ import type { Transaction } from '@databases/pg';
 import { PipelineError, SinkError } from '../../model/errors.ts';
 import { deploymentStates, stateOf } from '../errors.ts';
 import { probe } from '../probe.ts';
-import { isRowError } from './rowErrors.ts';
+import { isRowError } from '../rowErrors.ts';
 import type { OpenTable, SinkTable, Unit, Written } from './sinkTable.ts';
 
 /** What it takes to find the rows that the server refuses. */

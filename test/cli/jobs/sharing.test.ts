@@ -46,6 +46,8 @@ describe('the limiters of a worker', () => {
   });
 });
 
+const caused = (code: string): Error => Object.assign(new Error(code), { code });
+
 describe('a patient limiter', () => {
   const away = new SinkError('database_unavailable', 'no connection', { retryable: true });
   const want = { credits: 1 };
@@ -104,17 +106,34 @@ describe('a patient limiter', () => {
     const busy = follow(flaky(1), done, signal, there);
     const gone = follow(flaky(1), done, signal, silent);
     const passing = follow(flaky(1, refused), done, signal, () => Promise.reject(new Error('no answer')));
-    const passed = follow(flaky(1, refused), done, signal, there);
-    await vi.advanceTimersByTimeAsync(10_000);
+    const passed = follow(flaky(3, refused), done, signal, there);
+    const twice = follow(flaky(2, refused), done, signal, there);
+    const locked = follow(flaky(1), done, signal, () => Promise.reject(caused('55P03')));
+    await vi.advanceTimersByTimeAsync(20_000);
 
-    expect([busy.events, gone.events, passing.events, passed.events]).toEqual([
+    expect([busy.events, gone.events, passing.events, passed.events, twice.events, locked.events]).toEqual([
       ['database_busy', 'granted'],
       ['no connection', 'granted'],
       ['XX000', 'granted'],
-      [],
+      ['database_busy', 'database_busy'],
+      ['database_busy', 'database_busy', 'granted'],
+      ['database_busy', 'granted'],
     ]);
     expect(await passed.settled).toBe(refused);
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  // Issue 10, item 7: the call failed, or the log called the database away.
+  it.each([
+    ['a statement over its time', new SinkError('database_error', 'slow', { cause: caused('57014') })],
+    ['a store that is slow', new PipelineError('timeout', 'no answer within 10000 ms', { retryable: true })],
+  ])('waits for %s, and calls the database busy', async (_, error) => {
+    const there = (): Promise<void> => Promise.resolve();
+    const { events, settled } = follow(flaky(20, error), () => Promise.resolve('done'), undefined, there);
+    await vi.advanceTimersByTimeAsync(100_000);
+
+    expect(await settled).toBe('done');
+    expect(events).toEqual([...Array.from({ length: 20 }, () => 'database_busy'), 'granted']);
   });
 
   it('leaves to others what the call itself fails with, and makes no second call', async () => {

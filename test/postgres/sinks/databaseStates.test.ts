@@ -172,6 +172,7 @@ describe('a state that may be anybody’s', () => {
   });
 });
 
+// Field case 20.
 describe('a lock', () => {
   it('is waited for, longer than a statement may take, and fails nothing', async () => {
     await using opened = track(await open());

@@ -1,4 +1,4 @@
-import { stateOf } from '../errors.ts';
+import { stateOf } from './errors.ts';
 
 /** What a row does, and not the table or the server: data and integrity errors, a check option, exceptions of triggers. */
 const rowCodes = /^(?:09|22|23|27|38|44|P0)...$/;
