@@ -172,7 +172,9 @@ describe.skipIf(broker?.saslBrokers === undefined)('authentication', () => {
     const reader = await new Reader(source).run();
     await reader.read(2);
     const read = reader.record('many').headers.map(({ name }) => name);
-    expect(read.toSorted()).toEqual(names.toSorted());
+    expect(read).toHaveLength(10_000);
+    expect(read.slice(0, 2)).toEqual(['toString', '__proto__']);
+    expect(new Set(names)).toEqual(new Set([...names, ...read]));
   });
 
   it('lets in whoever has the password', async () => {

@@ -5,6 +5,7 @@ import { WorkPartition } from '../parts/WorkPartition.ts';
 import { AssignedPartitions } from './AssignedPartitions.ts';
 import type { FromRequestsSettings } from './fromRequestsOptions.ts';
 import type { AnyDelivery, PartitionContext, PartitionHandler } from './partitionHandler.ts';
+import { OpenBytes } from './partition/OpenBytes.ts';
 import { ProgressWatch } from './ProgressWatch.ts';
 import { Quarantine } from './quarantine/Quarantine.ts';
 import { RequestPartition } from './partition/RequestPartition.ts';
@@ -24,6 +25,7 @@ export class Reading {
   readonly #observer: ReadingObserver;
   readonly #watch: ProgressWatch;
   readonly #quarantine: Quarantine;
+  readonly #openBytes: OpenBytes;
   readonly #partitions = new AssignedPartitions((epoch, place) => this.#open(epoch, place));
   readonly #requestTopics: ReadonlyMap<string, AnyRequestTopic>;
   readonly #workTopics: ReadonlyMap<string, AnyRequestTopic>;
@@ -42,6 +44,7 @@ export class Reading {
     this.#observer = observer;
     this.#watch = new ProgressWatch({ deadlineMs, progress, standsStill, now });
     this.#quarantine = new Quarantine({ after: settings.quarantineAfter, starts: settings.quarantineStarts });
+    this.#openBytes = new OpenBytes(settings.maxOpenBytes);
     this.#requestTopics = new Map(topics.map((topic) => [topic.topic, topic]));
     this.#workTopics = new Map(
       topics.flatMap((topic) => (topic.workTopic === undefined ? [] : [[topic.workTopic, topic]])),
@@ -119,7 +122,10 @@ export class Reading {
     // From within `onAssigned`: no record comes before the partition is owned.
     if (workTopic === undefined) source.pause([place]);
     const context = this.#contextOf(epoch, place);
-    if (topic !== undefined) return new RequestPartition({ ...context, topic, window, progressDeadlineMs, splitAbove });
+    if (topic !== undefined) {
+      const openBytes = this.#openBytes;
+      return new RequestPartition({ ...context, topic, window, openBytes, progressDeadlineMs, splitAbove });
+    }
     return workTopic && new WorkPartition(workTopic, context);
   }
 

@@ -18,6 +18,11 @@ export interface FromRequestsOptions<Topic extends AnyRequestTopic = AnyRequestT
   topics: readonly Topic[];
   /** Most unanswered requests of a partition: beyond it, the partition is paused. Default: 32. */
   maxOpen?: number | undefined;
+  /**
+   * Most bytes of unanswered requests in all partitions together: beyond it, a partition takes one only when it has none.
+   * Default: 2,097,152.
+   */
+  maxOpenBytes?: number | undefined;
   /** Most offsets between the oldest unanswered request of a partition and the newest one taken. Default: 1,000. */
   window?: number | undefined;
   /** After how long without progress a request is given up, in milliseconds. Default: 120,000. */
@@ -55,6 +60,7 @@ export const resolveFromRequests = defineOptions<FromRequestsOptions>('fromReque
     .min(1)
     .refine(areDistinct, { error: 'expected each request topic and each work topic once' }),
   maxOpen: z.int().min(1).max(10_000).default(32),
+  maxOpenBytes: z.int().min(1).default(2_097_152),
   window: z.int().min(1).max(announcedSpan).default(1_000),
   progressDeadlineMs: z.int().min(1).default(120_000),
   progress: port<Observable<RunEvent>>('an observable', 'subscribe').optional(),

@@ -127,6 +127,28 @@ describe('fromRequests', () => {
     worker.stop();
   });
 
+  // Issue 10, 11: 32 requests of 1 MiB each, of 155,000 symbols, ended a worker of 512 MB.
+  it('takes no more bytes of open requests in all partitions, and from each partition one in any case', async () => {
+    const broker = openBroker(2);
+    const text = message('AAPL');
+    for (const partition of [0, 1]) await send(broker, [text, text, text, text], partition);
+    const worker = new Worker(broker, { topics: [requestTopic()], maxOpenBytes: 3 * text.length });
+    await settle();
+    const takenOf = (place: string) => worker.deliveries.filter(({ id }) => id.startsWith(place));
+    const counts = () => [takenOf('IN-0').length, takenOf('IN-1').length];
+    const answer = async (place: string, index: number) => {
+      const delivery = takenOf(place)[index]!;
+      await delivery.ack(completionOf(delivery));
+      await settle();
+      return counts();
+    };
+    expect(counts()).toEqual([3, 1]);
+    expect(await answer('IN-1', 0)).toEqual([3, 2]);
+    expect(await answer('IN-0', 0)).toEqual([3, 2]);
+    expect((await answer('IN-0', 1)).reduce((sum, each) => sum + each)).toBe(6);
+    worker.stop();
+  });
+
   it('takes no record further than the window from the oldest open one', async () => {
     const broker = openBroker();
     await send(

@@ -37,6 +37,9 @@ export function jsonPage(status: number, value: unknown): Page {
   return { status, contentType: 'application/json; charset=utf-8', body: `${JSON.stringify(value)}\n` };
 }
 
+/** Most bytes of a path and headers. As in Node.js, whatever its options say. */
+const maxHeaderSize = 16_384;
+
 /** Monitoring needs a few: more come from somebody who would keep it out. */
 const limits = { total: 100, perAddress: 20 };
 
@@ -48,6 +51,7 @@ const limits = { total: 100, perAddress: 20 };
  */
 export async function serveHttp({ host, port, pages, timeoutMs = 5_000 }: HttpServerOptions): Promise<HttpServer> {
   const server = createServer({
+    maxHeaderSize,
     requestTimeout: timeoutMs,
     headersTimeout: timeoutMs,
     keepAliveTimeout: timeoutMs,
@@ -58,6 +62,7 @@ export async function serveHttp({ host, port, pages, timeoutMs = 5_000 }: HttpSe
   server.setTimeout(timeoutMs);
   limitConnections(server, limits);
   server.on('request', (request, response) => {
+    if (request.socket.destroyed) return;
     void answer(request, pages).then((page) => {
       send(request, response, page);
     });

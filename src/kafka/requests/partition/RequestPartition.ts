@@ -1,5 +1,6 @@
 import { FencedError, PipelineError } from '../../../model/errors.ts';
 import type { SourceRecord } from '../../../model/recordPorts.ts';
+import type { OpenBytes } from './OpenBytes.ts';
 import { OpenOffsets } from './OpenOffsets.ts';
 import { OpenRequest, type OpenRequestContext } from './OpenRequest.ts';
 import type { PartitionContext, PartitionHandler } from '../partitionHandler.ts';
@@ -10,6 +11,8 @@ export interface RequestPartitionContext extends PartitionContext {
   readonly topic: AnyRequestTopic;
   /** Most offsets between the oldest open record and the newest one taken. */
   readonly window: number;
+  /** What all partitions share. */
+  readonly openBytes: OpenBytes;
   readonly progressDeadlineMs: number;
   readonly splitAbove: number;
 }
@@ -27,6 +30,7 @@ export class RequestPartition implements PartitionHandler {
   readonly #lost = new AbortController();
   readonly #requests = new Map<bigint, OpenRequest>();
   readonly #runs = new Set<Promise<void>>();
+  readonly #unwatch: () => void;
   #isOwned = false;
   #isFlowing = false;
   /** A record that was too far away when it came. */
@@ -53,11 +57,13 @@ export class RequestPartition implements PartitionHandler {
       announce: (offset, recordsOf) => owner.announce(offset, recordsOf),
       inTurn: (task) => this.#inTurn(task),
     };
+    this.#unwatch = context.openBytes.watch(() => this.#flow());
     void this.#own();
   }
 
   onRecord(record: SourceRecord): void {
     const { offset } = record;
+    const { openBytes } = this.#context;
     if (!this.#isOwned || this.#leaving.signal.aborted) return;
     // A gap in the offsets may be wider than what can be committed.
     if (this.#offsets.span(offset) >= this.#context.window) {
@@ -68,9 +74,12 @@ export class RequestPartition implements PartitionHandler {
     if (!this.#offsets.take(offset)) return;
     const request = new OpenRequest(record, this.#requestContext);
     this.#requests.set(offset, request);
+    const bytes = record.value?.byteLength ?? 0;
+    openBytes.take(bytes);
     const run = request.run().finally(() => {
       this.#requests.delete(offset);
       this.#runs.delete(run);
+      openBytes.giveBack(bytes);
       this.#flow();
     });
     this.#runs.add(run);
@@ -91,6 +100,7 @@ export class RequestPartition implements PartitionHandler {
   async #close(): Promise<void> {
     const { place, emit } = this.#context;
     const reason = new FencedError(`${place.topic}-${place.partition} is not this worker's any more`);
+    this.#unwatch();
     emit({ type: 'partition-lost', place, open: this.#offsets.size });
     this.#leaving.abort(reason);
     this.#lost.abort(reason);
@@ -121,8 +131,10 @@ export class RequestPartition implements PartitionHandler {
 
   /** Lets records come while there is room for them. */
   #flow(): void {
-    const { place, source, maxOpen, window } = this.#context;
-    const hasRoom = this.#offsets.size < maxOpen && this.#offsets.span(this.#putBack) < window;
+    const { place, source, maxOpen, window, openBytes } = this.#context;
+    const isBelowWindow = this.#offsets.span(this.#putBack) < window;
+    // One that has no request takes one in any case: large ones of another keep nobody waiting.
+    const hasRoom = this.#offsets.size < maxOpen && isBelowWindow && (this.#offsets.size === 0 || openBytes.hasRoom);
     const flows = this.#isOwned && hasRoom && !this.#leaving.signal.aborted;
     if (flows === this.#isFlowing) return;
     this.#isFlowing = flows;

@@ -32,6 +32,9 @@ export interface FetchContext {
   readonly onUndecodable: (record: UndecodableRecord, reason: Error) => void;
 }
 
+/** Most records and headers of an answer that are handed out, shared among its partitions; the rest is fetched again. */
+const mostItems = 20_000;
+
 /** The broker has found that what it stores is corrupt (CORRUPT_MESSAGE). */
 const corrupt = 2;
 const newForm = 2;
@@ -51,7 +54,8 @@ export async function decodeFetch(raw: Buffer, context: FetchContext): Promise<F
     partitions: reader.array(() => readPartition(reader, version, raw)),
   }));
   const responses = [];
-  const answer = { ...context, prefix, decompressedBytes: 0 };
+  const count = topics.reduce((sum, { partitions }) => sum + partitions.length, 0);
+  const answer = { ...context, prefix, decompressedBytes: 0, mostItems: Math.ceil(mostItems / count) };
   for (const { topicName, partitions } of topics) {
     const decoded: FetchedPartition[] = [];
     for (const partition of partitions) decoded.push(await decodePartition(topicName, partition, answer));
@@ -69,6 +73,8 @@ interface Answer extends FetchContext {
   readonly prefix: Buffer;
   /** How much all that was compressed in it has become. */
   decompressedBytes: number;
+  /** Most records and headers of a partition. */
+  readonly mostItems: number;
 }
 
 interface RawPartition extends Omit<FetchedPartition, 'messages'> {
@@ -111,14 +117,16 @@ async function decodePartition(
   if (partition.errorCode === corrupt) {
     return hold({ offset: from, next: from + 1n }, Buffer.alloc(0), new Error('the broker: CORRUPT_MESSAGE'));
   }
+  let items = 0;
   // What is left of an answer that becomes too large is fetched again.
-  for (let rest = records; answer.decompressedBytes < maxBatchBytes;) {
+  for (let rest = records; answer.decompressedBytes < maxBatchBytes && items < answer.mostItems;) {
     const batch = nextBatch(rest);
     if (batch === undefined) break;
     rest = rest.subarray(batch.bytes.length);
     try {
       if (batch.magic < newForm) return { ...partition, messages: await decodeOld(topic, raw, answer) };
-      const decoded = await decodeBatch(batch);
+      const decoded = await decodeBatch(batch, { from, most: answer.mostItems - items });
+      items += decoded.items;
       answer.decompressedBytes += decoded.decompressedBytes;
       for (const message of decoded.messages) messages.push(message);
     } catch (error) {

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { gzipSync } from 'node:zlib';
 
 const nodeRequire = createRequire(import.meta.url);
 
@@ -40,6 +41,42 @@ export async function batchOf(firstOffset: number, records: readonly Sent[], opt
 export function withChecksum(batch: Buffer): Buffer {
   batch.writeInt32BE(crc32c(batch.subarray(21)) | 0, 17);
   return batch;
+}
+
+/** A batch of as many records as there are, each of nothing but so many headers of one name, compressed with gzip. */
+export function emptyRecords(firstOffset: number, count: number, headers = 0): Buffer {
+  const body = Buffer.alloc(count * (12 + 3 * headers));
+  let end = 0;
+  const varInt = (value: number, bytes: number): void => {
+    // Of as many bytes as is said, whatever the number: 0 in the lowest bit, as it is not negative.
+    for (let byte = 0, rest = value * 2; byte < bytes; byte++, rest = Math.floor(rest / 128)) {
+      body[end++] = (rest & 0x7f) | (byte === bytes - 1 ? 0 : 0x80);
+    }
+  };
+  const nothing = 1; // the length -1
+  for (let index = 0; index < count; index++) {
+    varInt(9 + 3 * headers, 3);
+    body[end++] = 0; // attributes
+    body[end++] = 0; // no time after that of the batch
+    varInt(index, 3);
+    body[end++] = nothing;
+    body[end++] = nothing;
+    varInt(headers, 2);
+    for (let header = 0; header < headers; header++) {
+      body[end++] = 2; // a name of one letter
+      body[end++] = 104;
+      body[end++] = nothing;
+    }
+  }
+  const compressed = gzipSync(body, { level: 1 });
+  const head = Buffer.alloc(61);
+  head.writeBigInt64BE(BigInt(firstOffset));
+  head.writeInt32BE(head.length - 12 + compressed.length, 8);
+  head.writeInt8(2, 16);
+  head.writeInt16BE(1, 21);
+  head.writeInt32BE(count - 1, 23);
+  head.writeInt32BE(count, 57);
+  return withChecksum(Buffer.concat([head, compressed]));
 }
 
 /** Records in the form of before Kafka 0.11. */
