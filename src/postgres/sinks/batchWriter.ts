@@ -37,7 +37,8 @@ interface Work<I, T> extends SortedOut<I, T> {
  * refuses a row of it, fails again and again while the database is well, or the table does not hold all of them as they were
  * given, all is rolled back and another transaction writes by halves, which finds the refused rows, asks the table what it
  * holds, and costs more; the key of the ledger entry may be the refused row, too, and is claimed first by then. A table with
- * triggers is written like that from the start.
+ * triggers is written like that from the start. Rows that are too many for one statement are written in pages, in one transaction,
+ * after the key.
  */
 export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
   const { database, table, rows, refuse } = options;
@@ -72,7 +73,7 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
     const key = keyOf(work.batch);
     if (key === undefined) return storeRows(transaction, work);
     if (isUnfinished(work.batch)) return storeUnfinished(transaction, work, key);
-    if (looksAtRows(work)) return storeCarefully(transaction, work, key);
+    if (looksAtRows(work) || work.open.isTooLarge?.(work.units) === true) return storeKeyFirst(transaction, work, key);
     return (await storeAtOnce(transaction, work)) ?? takeUp(transaction, work, key);
   }
 
@@ -108,8 +109,8 @@ export function batchWriter<I, T>(options: BatchWriterOptions<I, T>) {
     return storeRows(transaction, work);
   }
 
-  /** The key first, what it holds once it is known which rows were refused. */
-  async function storeCarefully(transaction: Transaction, work: Work<I, T>, key: BatchKey): Promise<WriteResult<I, T>> {
+  /** The key first, what it holds once it is known what became of the rows. */
+  async function storeKeyFirst(transaction: Transaction, work: Work<I, T>, key: BatchKey): Promise<WriteResult<I, T>> {
     if (!(await rows.claim(transaction, key))) return takeUp(transaction, work, key);
     const written = await writeUnits(transaction, work, work.units);
     const outcomes = settle(work, work.units, written.results);

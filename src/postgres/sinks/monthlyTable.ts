@@ -14,11 +14,15 @@ import { notStored } from './notStored.ts';
 import type { OpenShape } from './openShape.ts';
 import { rowsWriter } from './rowsWriter.ts';
 import type { RowsWritten, WrittenRow } from './rowsWriter.ts';
+import { allWritten } from './sinkTable.ts';
 import type { OpenTable, SinkTable, Unit, UnitResult, Written } from './sinkTable.ts';
 
 type MonthlyUnit = Unit<MonthlyRange, MonthlyPrices>;
 
 const name = 'market_data_monthly';
+
+/** Most rows in one statement, where no unit has more by itself. */
+const rowsAtOnce = 10_000;
 
 /** The table for the writing of batches; `provider` is the one of outcomes that name none. */
 export function monthlyTable(database: Database, provider: string): SinkTable<MonthlyRange, MonthlyPrices> {
@@ -32,27 +36,50 @@ export function monthlyTable(database: Database, provider: string): SinkTable<Mo
       const write = rowsWriter(database.ownSchema, shape, upsertMonths(database, name, shape));
       const look = lookAtMonths(database, shape);
       const remember = fetchedMonths(database, name, provider);
+      const writePage: OpenTable<MonthlyRange, MonthlyPrices>['write'] = async (queryable, units, entry) => {
+        const rows = units.flatMap(rowsOf);
+        const values = [
+          textArray(rows.map(({ symbol }) => symbol)),
+          textArray(rows.map(({ assetType }) => assetType)),
+          plainArray(rows.map(({ date }) => date)),
+          plainArray(rows.map(({ price }) => price)),
+        ];
+        const written = await write(queryable, values, rows.length, entry);
+        return written.rows === undefined
+          ? { ...written, results: units.map(({ outcome }) => asStored(outcome)) }
+          : look(queryable, units, values, { ...written, rows: written.rows });
+      };
       return {
         storesAsGiven: shape.storesAsGiven,
         check: ({ input, value }) => checkPrices(value.prices, shape, () => describe(input)),
         asStored,
+        isTooLarge: (units) => pagesOf(units).length > 1,
         write: async (queryable, units, entry) => {
-          const rows = units.flatMap(rowsOf);
-          const values = [
-            textArray(rows.map(({ symbol }) => symbol)),
-            textArray(rows.map(({ assetType }) => assetType)),
-            plainArray(rows.map(({ date }) => date)),
-            plainArray(rows.map(({ price }) => price)),
-          ];
-          const written = await write(queryable, values, rows.length, entry);
-          return written.rows === undefined
-            ? { ...written, results: units.map(({ outcome }) => asStored(outcome)) }
-            : look(queryable, units, values, { ...written, rows: written.rows });
+          if (entry !== undefined) return writePage(queryable, units, entry);
+          const written: Written<MonthlyRange, MonthlyPrices>[] = [];
+          for (const page of pagesOf(units)) written.push(await writePage(queryable, page));
+          return allWritten(written);
         },
         remember,
       };
     },
   };
+}
+
+/** Units whose rows fit into one statement each, in their order; a unit is not cut. */
+function pagesOf(units: readonly MonthlyUnit[]): (readonly MonthlyUnit[])[] {
+  const pages: MonthlyUnit[][] = [];
+  let left = 0;
+  for (const unit of units) {
+    const { length } = unit.outcome.value.prices;
+    if (length > left || pages.length === 0) {
+      pages.push([]);
+      left = rowsAtOnce;
+    }
+    pages.at(-1)?.push(unit);
+    left -= length;
+  }
+  return pages;
 }
 
 function describe({ symbol, assetType }: MonthlyRange): string {

@@ -46,14 +46,29 @@ export interface OpenTable<I, T> {
   check(outcome: OkOutcome<I, T>): PipelineError | undefined;
   /** The outcome with the value that the table will hold, as it is told and kept in the ledger. */
   asStored(outcome: OkOutcome<I, T>): OkOutcome<I, T>;
+  /** Whether the units have too many rows for one statement; then they are written without an entry. Default: never. */
+  isTooLarge?(units: readonly Unit<I, T>[]): boolean;
   /**
    * Writes units in the order of their keys, and their ledger entry when there is one, in one statement. Nothing is
    * written, and `recorded` is false, when the ledger has the entry's key. Without an entry a second statement asks what
-   * the table holds, where the first one does not tell; with one, all fails there, as if a row had been refused.
+   * the table holds, where the first one does not tell; with one, all fails there, as if a row had been refused. Units that are
+   * too large take several of both.
    */
   write(queryable: Queryable, units: readonly Unit<I, T>[], entry?: LedgerEntry): Promise<Written<I, T>>;
   /** What is to be remembered besides the rows, in the same transaction. Default: nothing, one statement does it all. */
   remember?(transaction: Queryable, units: readonly Unit<I, T>[]): Promise<void>;
+}
+
+/** What became of several groups of units, as one. */
+export function allWritten<I, T>(parts: readonly Written<I, T>[]): Written<I, T> {
+  const sum = (count: (part: Written<I, T>) => number): number => parts.reduce((total, part) => total + count(part), 0);
+  return {
+    recorded: true,
+    inserted: sum(({ inserted }) => inserted),
+    updated: sum(({ updated }) => updated),
+    unchanged: sum(({ unchanged }) => unchanged),
+    results: parts.flatMap(({ results }) => results),
+  };
 }
 
 /** How long ago the responses arrived, in milliseconds, to the microsecond: the rows are as old. */

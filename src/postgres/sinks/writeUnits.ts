@@ -3,6 +3,7 @@ import { PipelineError, SinkError } from '../../model/errors.ts';
 import { deploymentStates, stateOf } from '../errors.ts';
 import { probe } from '../probe.ts';
 import { isRowError } from '../rowErrors.ts';
+import { allWritten } from './sinkTable.ts';
 import type { OpenTable, SinkTable, Unit, Written } from './sinkTable.ts';
 
 /** What it takes to find the rows that the server refuses. */
@@ -62,13 +63,7 @@ async function writeSome<I, T>(
   const middle = Math.ceil(units.length / 2);
   const left = await writeSome(transaction, search, units.slice(0, middle));
   const right = await writeSome(transaction, search, units.slice(middle));
-  return {
-    recorded: true,
-    inserted: left.inserted + right.inserted,
-    updated: left.updated + right.updated,
-    unchanged: left.unchanged + right.unchanged,
-    results: [...left.results, ...right.results],
-  };
+  return allWritten([left, right]);
 }
 
 function failProbe(cause: unknown): never {
