@@ -1,6 +1,6 @@
 // Packs the package and checks what a user gets: its form, its types, and that it works installed from the tarball.
 import { execFile } from 'node:child_process';
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -18,21 +18,33 @@ const entries = Object.entries(manifest.exports)
 
 /** The compilers of the package's users: the one before ours, ours, and the native one. */
 const compilers = { 'typescript-5': '5.9', 'typescript-6': manifest.devDependencies.typescript, 'typescript-7': '7.0' };
+const ours = 'typescript-6';
 
+/** Installs only what a package names: an import of a dependency of ours finds nothing. A version that runs on Node 20.19. */
+const pnpm = 'pnpm@10.34.9';
+
+const nodeTypes = `@types/node@${manifest.devDependencies['@types/node']}`;
 const folder = await mkdtemp(join(tmpdir(), 'fintrack-pipelines-package-'));
+const tools = join(folder, 'tools');
 try {
   const tarball = await step('pack', pack);
   await step('publint', () => checkManifest(tarball));
   await step('attw', () => checkResolutions(tarball));
   const consumer = await step('install', () => install(tarball));
   await step('import and require', () => checkEntries(consumer));
-  await step('types', () => checkTypes(consumer));
+  await step('types', () => checkTypes(consumer, Object.keys(compilers)));
+  await step('run', () => checkConsumer(consumer));
   await step('command line', () => checkCommandLine(consumer));
+  const strict = await step('install with pnpm', () => installStrictly(tarball));
+  await step('types with pnpm', () => checkTypes(strict, [ours]));
+  await step('run with pnpm', () => checkConsumer(strict));
+  await step('command line with pnpm', () => checkCommandLine(strict));
 } catch (error) {
   console.error(error.stdout ?? '', error.stderr ?? '', error.message);
   process.exitCode = 1;
 } finally {
-  await rm(folder, { recursive: true, force: true });
+  // A compiler beside one that failed may still be writing.
+  await rm(folder, { recursive: true, force: true, maxRetries: 10 });
 }
 
 async function step(name, work) {
@@ -66,10 +78,26 @@ async function checkResolutions(tarball) {
 
 async function install(tarball) {
   const consumer = join(folder, 'consumer');
-  await run('npm', ['install', '--prefix', consumer, '--no-audit', '--no-fund', '--prefer-offline', tarball]);
+  await installInto(consumer, tarball);
+  await installInto(consumer, nodeTypes);
   const aliases = Object.entries(compilers).map(([alias, version]) => `${alias}@npm:typescript@${version}`);
-  const types = `@types/node@${manifest.devDependencies['@types/node']}`;
-  await run('npm', ['install', '--prefix', consumer, '--no-audit', '--no-fund', '--prefer-offline', types, ...aliases]);
+  await installInto(tools, pnpm, ...aliases);
+  return consumer;
+}
+
+async function installInto(prefix, ...packages) {
+  await run('npm', ['install', '--prefix', prefix, '--no-audit', '--no-fund', '--prefer-offline', ...packages]);
+}
+
+/** As README says it: the package and its peer, and nothing that only they need. */
+async function installStrictly(tarball) {
+  const consumer = join(folder, 'strict');
+  await mkdir(consumer);
+  await writeFile(join(consumer, 'package.json'), '{ "private": true }');
+  const program = join(tools, 'node_modules', 'pnpm', 'bin', 'pnpm.cjs');
+  const rxjs = `rxjs@${manifest.devDependencies.rxjs}`;
+  const settings = ['--prefer-offline', '--ignore-workspace', '--config.node-linker=isolated'];
+  await run(process.execPath, [program, 'add', ...settings, tarball, rxjs, nodeTypes], { cwd: consumer });
   return consumer;
 }
 
@@ -88,19 +116,35 @@ async function checkEntries(consumer) {
   await run(process.execPath, ['requires.cjs'], { cwd: consumer });
 }
 
-async function checkTypes(consumer) {
+async function checkTypes(consumer, aliases) {
   await copyFile(join(root, 'test', 'package', 'consumer.ts'), join(consumer, 'consumer.mts'));
   const requires = entries.map((name, index) => `import entry${index} = require('${name}');\nvoid entry${index};\n`);
   await writeFile(join(consumer, 'consumer.cts'), requires.join(''));
-  const lib = ['--lib', 'es2023,esnext.disposable', '--target', 'es2023', '--types', 'node', '--strict', '--noEmit'];
+  const lib = [
+    '--lib',
+    'es2023,esnext.disposable',
+    '--target',
+    'es2023',
+    '--types',
+    'node',
+    '--strict',
+    '--declaration',
+  ];
   const nodenext = [...lib, '--module', 'nodenext', 'consumer.mts', 'consumer.cts'];
   const bundler = [...lib, '--module', 'esnext', '--moduleResolution', 'bundler', 'consumer.mts'];
-  for (const alias of Object.keys(compilers)) {
-    const tsc = join(consumer, 'node_modules', alias, 'bin', 'tsc');
+  for (const alias of aliases) {
+    const tsc = join(tools, 'node_modules', alias, 'bin', 'tsc');
     await Promise.all(
-      [nodenext, bundler].map((settings) => run(process.execPath, [tsc, ...settings], { cwd: consumer })),
+      Object.entries({ nodenext, bundler }).map(([name, settings]) =>
+        run(process.execPath, [tsc, ...settings, '--outDir', join(alias, name)], { cwd: consumer }),
+      ),
     );
   }
+}
+
+/** Loads what the compiler made of `consumer.ts`: every name that it imports is there. */
+async function checkConsumer(consumer) {
+  await run(process.execPath, [join(ours, 'nodenext', 'consumer.mjs')], { cwd: consumer });
 }
 
 /** The whole main job, from the package as it is installed. */

@@ -90,6 +90,7 @@ export type * from './model/summary.ts';
 // The model: errors and options.
 export * from './model/errors.ts';
 export { callback, defineOptions, port } from './model/defineOptions.ts';
+export { z } from 'zod'; // for the checks of `defineOptions`
 
 // The model: requests.
 export { assetEntrySchema } from './model/requests/assetEntries.ts';

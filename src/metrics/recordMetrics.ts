@@ -8,7 +8,7 @@ import { knownResult } from './labels.ts';
 import { pipelineMetrics, type PipelineMetrics } from './pipelineMetrics.ts';
 
 export interface RecordMetricsOptions {
-  /** Where the metrics go: a `Registry` of prom-client. Operators on the same registry share them. */
+  /** Where the metrics go: a `Registry`, prom-client's. Operators on the same registry share them. */
   registry: Registry;
   /** The value of the label `pipeline`, such as `market-data`. */
   pipeline: string;
@@ -36,9 +36,8 @@ const resolveOptions = defineOptions<RecordMetricsOptions>('recordMetrics')({
  * @example
  * ```ts
  * import { from } from 'rxjs';
- * import { Registry } from 'prom-client';
  * import type { Asset, Batch, Quote } from 'fintrack-pipelines';
- * import { recordMetrics } from 'fintrack-pipelines/metrics';
+ * import { recordMetrics, Registry } from 'fintrack-pipelines/metrics';
  *
  * const done: Batch<Asset, Quote> = {
  *   index: 0,

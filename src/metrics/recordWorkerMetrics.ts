@@ -17,7 +17,7 @@ export interface MeasuredTopic {
 }
 
 export interface RecordWorkerMetricsOptions {
-  /** Where the metrics go: a `Registry` of prom-client, one for each worker. */
+  /** Where the metrics go: a `Registry`, prom-client's, one for each worker. */
   registry: Registry;
   /** The request topics that the worker reads: only these become values of labels. */
   topics: readonly MeasuredTopic[];
@@ -47,8 +47,7 @@ const resolveOptions = defineOptions<RecordWorkerMetricsOptions>('recordWorkerMe
  *
  * @example
  * ```ts
- * import { Registry } from 'prom-client';
- * import { recordWorkerMetrics } from 'fintrack-pipelines/metrics';
+ * import { recordWorkerMetrics, Registry } from 'fintrack-pipelines/metrics';
  *
  * const registry = new Registry();
  * const topics = [{ topic: 'MARKET_DATA_UPDATE_REQUEST', pipeline: 'market-data' }];

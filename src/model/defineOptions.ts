@@ -15,8 +15,7 @@ type Resolved<Shape extends z.ZodRawShape> = z.output<z.ZodObject<Shape>>;
  *
  * @example
  * ```ts
- * import { z } from 'zod';
- * import { defineOptions } from 'fintrack-pipelines';
+ * import { defineOptions, z } from 'fintrack-pipelines';
  *
  * interface PageOptions {
  *   pageSize?: number | undefined;

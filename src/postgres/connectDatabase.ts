@@ -102,8 +102,7 @@ const graceMs = 5000;
  *
  * @example
  * ```ts
- * import { sql } from '@databases/pg';
- * import { connectDatabase } from 'fintrack-pipelines/postgres';
+ * import { connectDatabase, sql } from 'fintrack-pipelines/postgres';
  *
  * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
  *

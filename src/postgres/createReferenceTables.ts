@@ -30,8 +30,7 @@ const resolveOptions = defineOptions<CreateReferenceTablesOptions>('createRefere
  *
  * @example
  * ```ts
- * import { sql } from '@databases/pg';
- * import { connectDatabase, createReferenceTables } from 'fintrack-pipelines/postgres';
+ * import { connectDatabase, createReferenceTables, sql } from 'fintrack-pipelines/postgres';
  *
  * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
  * await createReferenceTables({ database });

@@ -76,8 +76,7 @@ export function hasNoAnswer(error: unknown): boolean {
  *
  * @example
  * ```ts
- * import { sql } from '@databases/pg';
- * import { connectDatabase, databaseError } from 'fintrack-pipelines/postgres';
+ * import { connectDatabase, databaseError, sql } from 'fintrack-pipelines/postgres';
  *
  * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
  *

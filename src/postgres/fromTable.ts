@@ -20,7 +20,7 @@ export interface FromTableOptions {
   table?: string | undefined;
   /** Where `table` is. Default: the schema of the price tables, `database.schema`. */
   schema?: string | undefined;
-  /** A statement to read instead of a table, made with `sql` of @databases/pg; no `order by` is needed. Default: none. */
+  /** A statement to read instead of a table, made with `sql`; no `order by` is needed. Default: none. */
   query?: SQLQuery | undefined;
   /** How many rows are read, and held, at a time. Default: 1000. */
   pageSize?: number | undefined;
@@ -42,7 +42,9 @@ const resolveOptions = defineOptions<AllOptions>('fromTable')({
   database: databaseSchema,
   table: identifierName.optional(),
   schema: identifierName.optional(),
-  query: z.custom<SQLQuery>(isSqlQuery, { error: 'expected a statement made with sql of @databases/pg' }).optional(),
+  query: z
+    .custom<SQLQuery>(isSqlQuery, { error: 'expected a statement made with sql of fintrack-pipelines/postgres' })
+    .optional(),
   pageSize: z.int().min(1).max(100_000).default(1000),
   key: z.array(identifierName).min(1).default(['symbol', 'asset_type']),
   toItem: callback<(row: TableRow) => unknown>().default(() => toAsset),
@@ -66,8 +68,7 @@ type Resolved = ReturnType<typeof resolveOptions>;
  *
  * @example
  * ```ts
- * import { sql } from '@databases/pg';
- * import { connectDatabase, fromTable } from 'fintrack-pipelines/postgres';
+ * import { connectDatabase, fromTable, sql } from 'fintrack-pipelines/postgres';
  * import { lastValueFrom, toArray } from 'rxjs';
  *
  * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });

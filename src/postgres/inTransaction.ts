@@ -65,8 +65,7 @@ const resolveOptions = defineOptions<TransactionOptions<unknown>>('inTransaction
  *
  * @example
  * ```ts
- * import { sql } from '@databases/pg';
- * import { connectDatabase, inTransaction } from 'fintrack-pipelines/postgres';
+ * import { connectDatabase, inTransaction, sql } from 'fintrack-pipelines/postgres';
  *
  * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
  *
@@ -100,8 +99,7 @@ export async function inTransaction<Result>(options: TransactionOptions<Result>)
  *
  * @example
  * ```ts
- * import { sql } from '@databases/pg';
- * import { connectDatabase, withRetry } from 'fintrack-pipelines/postgres';
+ * import { connectDatabase, sql, withRetry } from 'fintrack-pipelines/postgres';
  *
  * await using database = connectDatabase({ url: process.env['DATABASE_URL'] ?? '' });
  *

@@ -35,6 +35,9 @@ export { postgresWindow, type PostgresWindowOptions } from './limits/postgresWin
 // Sources.
 export { fromTable, type FromTableItemOptions, type FromTableOptions, type TableRow } from './fromTable.ts';
 
+// Statements: the tag, and what fits into it, of the copy of @databases/pg that `Database.pool` is of.
+export { sql, type SQLQuery, type Transaction } from '@databases/pg';
+
 // For a sink of your own.
 export { databaseError, type NamedDatabase } from './errors.ts';
 export { inTransaction, withRetry, type RetryOptions, type TransactionOptions } from './inTransaction.ts';

@@ -52,8 +52,7 @@ export interface EmbeddedPostgres {
  *
  * @example
  * ```ts
- * import { sql } from '@databases/pg';
- * import { connectDatabase, startEmbeddedPostgres } from 'fintrack-pipelines/postgres';
+ * import { connectDatabase, sql, startEmbeddedPostgres } from 'fintrack-pipelines/postgres';
  *
  * await using server = await startEmbeddedPostgres();
  * await using database = connectDatabase({ url: server.url });
