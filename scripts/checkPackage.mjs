@@ -120,16 +120,8 @@ async function checkTypes(consumer, aliases) {
   await copyFile(join(root, 'test', 'package', 'consumer.ts'), join(consumer, 'consumer.mts'));
   const requires = entries.map((name, index) => `import entry${index} = require('${name}');\nvoid entry${index};\n`);
   await writeFile(join(consumer, 'consumer.cts'), requires.join(''));
-  const lib = [
-    '--lib',
-    'es2023,esnext.disposable',
-    '--target',
-    'es2023',
-    '--types',
-    'node',
-    '--strict',
-    '--declaration',
-  ];
+  const target = ['--target', 'es2023', '--lib', 'es2023,esnext.disposable', '--types', 'node'];
+  const lib = [...target, '--strict', '--declaration'];
   const nodenext = [...lib, '--module', 'nodenext', 'consumer.mts', 'consumer.cts'];
   const bundler = [...lib, '--module', 'esnext', '--moduleResolution', 'bundler', 'consumer.mts'];
   for (const alias of aliases) {

@@ -23,17 +23,17 @@ const wrong = Symbol('wrong');
 
 const rows = Object.values(optionsTable).flatMap((row) => Object.entries(row));
 
-describe.each(rows)('%s', (name, { call, required, owner = name }: OptionsRow) => {
+describe.each(rows)('%s', (name, { call, required }: OptionsRow) => {
   it('refuses what are no options', async () => {
     for (const value of [null, 42, 'text']) {
-      expect(await refusal(() => call(value))).toMatch(new RegExp(`^${owner}: options: expected object`));
+      expect(await refusal(() => call(value))).toMatch(new RegExp(`^${name}: options: expected object`));
     }
   });
 
   it('refuses to do without what is required, and names it', async () => {
     const names = Object.keys(required ?? {});
     if (names.length > 0) {
-      expect(await refusal(() => call())).toMatch(`${owner}: options: expected object, got nothing`);
+      expect(await refusal(() => call())).toMatch(`${name}: options: expected object, got nothing`);
       const message = await refusal(() => call({}));
       if (name === 'fromCsv') expect(message).toBe('fromCsv: expected either path or input');
       else if (name === 'fromTable') expect(message).toContain('fromTable: database: ');
@@ -42,11 +42,11 @@ describe.each(rows)('%s', (name, { call, required, owner = name }: OptionsRow) =
   });
 
   it('refuses an option that it does not have, and nothing else of what is right', async () => {
-    expect(await refusal(() => call({ ...required, bogus: 1 }))).toBe(`${owner}: unknown option 'bogus'`);
+    expect(await refusal(() => call({ ...required, bogus: 1 }))).toBe(`${name}: unknown option 'bogus'`);
   });
 
   it('refuses a wrong value of each option, and names the option', async () => {
-    const given = [...(optionNames.get(owner) ?? [])].filter((option) => !(`${owner}: ${option}` in argumentsTable));
+    const given = [...(optionNames.get(name) ?? [])].filter((option) => !(`${name}: ${option}` in argumentsTable));
     expect(given.length).toBeGreaterThan(0);
     for (const option of given) {
       expect(await refusal(() => call({ ...required, [option]: wrong })), option).toContain(`${option}: expected`);

@@ -15,8 +15,6 @@ export interface OptionsRow {
   readonly call: Untyped;
   /** Right options, without those that may be left out; undefined where all may be. */
   readonly required?: object | undefined;
-  /** The name in its messages. Default: its own. */
-  readonly owner?: string | undefined;
 }
 
 const asset: main.Asset = { symbol: 'AAPL', assetType: 'STOCK' };
@@ -65,9 +63,9 @@ export const optionsTable: Readonly<Record<keyof typeof entries, Readonly<Record
     recordedIndexes: takes(main.recordedIndexes),
     recordedMonthly: takes(main.recordedMonthly),
     recordedQuotes: takes(main.recordedQuotes),
-    simulatedIndexes: { ...takes(main.simulatedIndexes), owner: 'simulated' },
-    simulatedMonthly: { ...takes(main.simulatedMonthly), owner: 'simulated' },
-    simulatedQuotes: { ...takes(main.simulatedQuotes), owner: 'simulated' },
+    simulatedIndexes: takes(main.simulatedIndexes),
+    simulatedMonthly: takes(main.simulatedMonthly),
+    simulatedQuotes: takes(main.simulatedQuotes),
     requestText: takes(main.requestText, { provider: 'own', url: 'http://localhost', signal }),
     memoryBroker: takes(main.memoryBroker),
     memoryBus: takes(main.memoryBus),

@@ -21,7 +21,7 @@ import { simulatedProvider, type SimulatedOptions } from './simulatedProvider.ts
  * ```
  */
 export function simulatedIndexes(options: SimulatedOptions = {}): Provider<MarketIndex, IndexQuote> {
-  return simulatedProvider(options, {
+  return simulatedProvider('simulatedIndexes', options, {
     maxBatchSize: 50,
     cost: (indexes) => Math.min(1, indexes.length),
     make: ({ symbol }, seed) => {

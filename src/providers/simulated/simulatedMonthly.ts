@@ -20,7 +20,7 @@ import { simulatedProvider, type SimulatedOptions } from './simulatedProvider.ts
  * ```
  */
 export function simulatedMonthly(options: SimulatedOptions = {}): Provider<MonthlyRange, MonthlyPrices> {
-  return simulatedProvider(options, {
+  return simulatedProvider('simulatedMonthly', options, {
     maxBatchSize: 120,
     cost: (ranges) => ranges.length,
     make: ({ symbol, assetType, startDate, endDate }, seed) => {

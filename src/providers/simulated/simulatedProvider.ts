@@ -29,7 +29,7 @@ export interface SimulatedOptions {
 
 const rate = z.number().min(0).max(1).default(0);
 
-const resolveOptions = defineOptions<SimulatedOptions>('simulated')({
+const checks = {
   name: z.string().min(1).default('simulated'),
   seed: z.int().default(1),
   latencyMs: z.number().min(0).default(0),
@@ -39,7 +39,7 @@ const resolveOptions = defineOptions<SimulatedOptions>('simulated')({
   maxBatchSize: z.int().min(1).optional(),
   now: callback<() => number>().default(() => () => performance.now()),
   random: callback<() => number>().optional(),
-});
+};
 
 /** What one kind of simulated data adds. */
 interface Simulation<I, T> {
@@ -48,12 +48,14 @@ interface Simulation<I, T> {
   readonly make: (input: I, seed: number) => T;
 }
 
-/** What the simulated providers have in common: latency, failures and a quota. */
+/** What the simulated providers have in common: latency, failures and a quota; `owner` is the function that the user called. */
 export function simulatedProvider<I extends { readonly symbol: string }, T>(
+  owner: string,
   options: SimulatedOptions,
   { cost, make, ...defaults }: Simulation<I, T>,
 ): Provider<I, T> {
-  const { name, seed, latencyMs, unknownRate, transientRate, quota, now, ...rest } = resolveOptions(options);
+  const resolved = defineOptions<SimulatedOptions>(owner)(checks)(options);
+  const { name, seed, latencyMs, unknownRate, transientRate, quota, now, ...rest } = resolved;
   const { maxBatchSize = defaults.maxBatchSize, random = seededRandom(seed) } = rest;
   // Shared by all calls, like the quota of one key at a real provider.
   const window = quota && quotaWindow(name, quota, now);

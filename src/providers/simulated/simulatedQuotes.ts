@@ -31,7 +31,7 @@ export type { SimulatedQuota } from './quotaWindow.ts';
  * ```
  */
 export function simulatedQuotes(options: SimulatedOptions = {}): Provider<Asset, Quote> {
-  return simulatedProvider(options, {
+  return simulatedProvider('simulatedQuotes', options, {
     maxBatchSize: 120,
     cost: (assets) => assets.length,
     make: ({ symbol, assetType }, seed) => ({ symbol, assetType, ...simulatedPrices(symbol, seed) }),

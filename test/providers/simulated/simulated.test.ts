@@ -173,6 +173,6 @@ describe('options', () => {
     [{ quota: { credits: 0, windowMs: 1 } }, 'quota.credits'],
     [{ name: '' }, 'name'],
   ])('refuses %j', (options, field) => {
-    expect(() => simulatedQuotes(options)).toThrow(`simulated: ${field}: `);
+    expect(() => simulatedQuotes(options)).toThrow(`simulatedQuotes: ${field}: `);
   });
 });
