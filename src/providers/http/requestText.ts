@@ -50,8 +50,8 @@ export interface TextResponse {
 
 /**
  * One GET request. Resolves with any answer as text, whatever its status; rejects with the signal's reason when aborted, and
- * with a `ProviderError` when no whole answer came (`provider_unavailable`) or when it is longer than `maxResponseBytes`
- * (`response_too_large`). Redirects are not followed, so that a key in a header goes to no other host;
+ * with a `ProviderError` when no whole answer came (`provider_unavailable`), when it is longer than `maxResponseBytes`
+ * (`response_too_large`), or for a mistake in the `fetch` given (`internal`). Redirects are not followed, so that a key in a header goes to no other host;
  * an answer that repeats the key has `***` in its place.
  *
  * @example
@@ -90,16 +90,24 @@ async function readRefusal(response: Response): Promise<string> {
   );
 }
 
-function send({ url, headers, signal, fetch = globalThis.fetch }: TextRequest): Promise<Response> {
+async function send({ url, headers, signal, fetch = globalThis.fetch }: TextRequest): Promise<Response> {
   // A redirect is not followed: fetch would hand the key in our headers to the other host.
-  return fetch(url, { headers: { accept: 'application/json', ...headers }, signal, redirect: 'manual' });
+  const options: RequestInit = { headers: { accept: 'application/json', ...headers }, signal, redirect: 'manual' };
+  const response: unknown = await fetch(url, options);
+  if (isResponse(response)) return response;
+  throw new TypeError(`expected a Response, got ${response === null ? 'null' : typeof response}`);
 }
 
-async function failingAs<R>({ provider, signal }: TextRequest, act: () => Promise<R>): Promise<R> {
+/** Of whatever package it is. */
+function isResponse(value: unknown): value is Response {
+  return typeof value === 'object' && value !== null && 'ok' in value && 'headers' in value;
+}
+
+async function failingAs<R>({ provider, headers, signal }: TextRequest, act: () => Promise<R>): Promise<R> {
   try {
     return await act();
   } catch (error) {
     signal.throwIfAborted();
-    throw networkError(provider, error);
+    throw networkError(provider, error, headers);
   }
 }
