@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { sql } from '@databases/pg';
 import pg from 'pg';
 import { inject } from 'vitest';
 import { connectDatabase } from '../../src/postgres/connectDatabase.ts';
@@ -73,20 +74,27 @@ async function createDatabase(server: string): Promise<{ url: string; drop: () =
 }
 
 /** A user without any right but to connect, and the URL that makes one that user; dropped with all it owns. */
-export async function createUser({
-  url,
-  schema,
-}: TestDatabase): Promise<{ name: string; url: string } & AsyncDisposable> {
-  const name = `user_${schema}`;
+export async function createUser({ url }: TestDatabase): Promise<{ name: string; url: string } & AsyncDisposable> {
+  const name = `user_${randomBytes(6).toString('hex')}`;
   await administrate(`create user ${name} password 'secret'`);
   const theirs = new URL(url);
   theirs.username = name;
   theirs.password = 'secret';
   const dispose = async (): Promise<void> => {
-    await administrate(`drop owned by ${name} cascade`);
+    await administrate(`drop owned by ${name} cascade`, url);
     await administrate(`drop user ${name}`);
   };
   return { name, url: theirs.href, [Symbol.asyncDispose]: dispose };
+}
+
+/** Gives a user the rights that docs/postgres.md lists. */
+export async function grantAll({ pool, schema, ownSchema }: Database, name: string): Promise<void> {
+  const user = sql.ident(name);
+  for (const home of [schema, ownSchema].map((each) => sql.ident(each))) {
+    await pool.query(sql`grant usage on schema ${home} to ${user}`);
+    await pool.query(sql`grant select, insert, update, delete on all tables in schema ${home} to ${user}`);
+    await pool.query(sql`grant usage on all sequences in schema ${home} to ${user}`);
+  }
 }
 
 /** Runs a statement as the user of the server's URL, on a connection of the bare driver: a pool takes 100 ms to open. */

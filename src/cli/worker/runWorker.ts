@@ -120,8 +120,8 @@ function pagesOf(worker: Worker): ReturnType<typeof workerPages> {
     groupId: options.kafka.groupId,
     isJoined: () => worker.source?.joined ?? false,
     held: () => parts.held.partitions,
-    // Asks for nothing but an answer.
-    database: database && new Probe({ ask: () => checkTables({ database, tables: [], ownTables: false }) }),
+    // A standby answers, too, but takes no writes.
+    database: database && new Probe({ ask: () => database.probe() }),
     isDatabaseNotReady: () => parts.databaseWatch.isNotReady,
     providers: pipelines,
     metrics: parts.metrics,

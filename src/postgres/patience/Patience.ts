@@ -118,7 +118,8 @@ export class Patience {
     const { probe, answerWithinMs } = this.#settings;
     if (retryable && !hasNoAnswer(error)) return 'away';
     if (!retryable && (code !== 'database_error' || probe === undefined)) return undefined;
-    if (!(await this.#isAnswering(answerWithinMs))) return 'away';
+    const { isAnswered } = await this.#askProbe(answerWithinMs);
+    if (!isAnswered) return 'away';
     return retryable ? 'busy' : undefined;
   }
 
@@ -146,12 +147,12 @@ export class Patience {
     const look = (): void => {
       const half = answerWithinMs / 2;
       timer = setTimeout(() => {
-        const answering = this.#isAnswering(answerWithinMs - half);
+        const probing = this.#askProbe(answerWithinMs - half);
         timer = setTimeout(() => {
-          void answering.then((isAnswering) => {
+          void probing.then(({ isAnswered, error }) => {
             if (isOver) return;
-            if (isAnswering) this.#wait(call, slow(name, answerWithinMs), 'busy');
-            else this.#outageFor(silent(name, answerWithinMs), 'away').join(call);
+            if (isAnswered) this.#wait(call, slow(name, answerWithinMs), 'busy');
+            else this.#outageFor(silent(name, answerWithinMs, error), 'away').join(call);
             look();
           });
         }, answerWithinMs - half);
@@ -164,20 +165,21 @@ export class Patience {
     };
   }
 
-  /** Whether the probe is answered in time. */
-  async #isAnswering(withinMs: number): Promise<boolean> {
+  /** Whether the probe is answered in time, and what it fails with otherwise, unless that is no answer. */
+  async #askProbe(withinMs: number): Promise<{ readonly isAnswered: boolean; readonly error?: unknown }> {
     const { probe } = this.#settings;
-    if (probe === undefined) return false;
+    if (probe === undefined) return { isAnswered: false };
     const controller = new AbortController();
     const timer = setTimeout(() => {
       controller.abort();
     }, withinMs);
     try {
       await untilAborted(probe(), controller.signal);
-      return true;
+      return { isAnswered: true };
     } catch (error) {
+      if (controller.signal.aborted) return { isAnswered: false };
       // Others hold our table: it answers.
-      return isConflict(error);
+      return { isAnswered: isConflict(error), error };
     } finally {
       clearTimeout(timer);
     }
@@ -224,10 +226,10 @@ export class Patience {
   }
 }
 
-function silent(name: string, answerWithinMs: number): SinkError {
-  return new SinkError('database_unavailable', `${name}: no answer from the database within ${answerWithinMs} ms`, {
-    retryable: true,
-  });
+function silent(name: string, answerWithinMs: number, ofProbe: unknown): SinkError {
+  const reason = PipelineError.isInstance(ofProbe) ? `; a probe fails: ${ofProbe.message}` : '';
+  const message = `${name}: no answer from the database within ${answerWithinMs} ms${reason}`;
+  return new SinkError('database_unavailable', message, { retryable: true, cause: ofProbe });
 }
 
 /** The error under the code that says why it is waited for. */

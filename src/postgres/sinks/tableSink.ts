@@ -1,6 +1,7 @@
 import type { PipelineError } from '../../model/errors.ts';
 import type { Ledger, Sink } from '../../model/ports.ts';
 import type { Database } from '../connectDatabase.ts';
+import { databaseError } from '../errors.ts';
 import { batchRows } from '../ledger/batchRows.ts';
 import { postgresLedger } from '../ledger/postgresLedger.ts';
 import { batchWriter } from './batchWriter.ts';
@@ -41,7 +42,7 @@ export function tableSink<I extends { readonly symbol: string }, T>(options: Tab
     ledger: postgresLedger({ database, codec: table.codec, retentionDays }),
     refuse,
     current,
-    probe: () => database.probe(),
+    probe: () => database.probe().catch((error: unknown) => Promise.reject(databaseError(error, database))),
     write: batchWriter({ database, table, rows, open, refuse }),
   };
 }

@@ -4,7 +4,7 @@ import type { SourceRecord } from '../../../src/model/recordPorts.ts';
 import { openKafka } from '../../kafka/harness.ts';
 import { kafkaBroker } from '../../support/kafka.ts';
 import { quoteBody, seriesBody, startMarketServer, twelveDataBody, yahooBody } from '../../support/marketServer.ts';
-import { openTestDatabase } from '../../support/postgres.ts';
+import { administrate, createUser, grantAll, openTestDatabase } from '../../support/postgres.ts';
 import { track } from '../../support/track.ts';
 import { startWorker, type StartedWorker } from '../support/startWorker.ts';
 
@@ -21,6 +21,10 @@ async function page(url: string, path: string) {
   const response = await fetch(`${url}${path}`);
   return { status: response.status, type: response.headers.get('content-type'), body: await response.text() };
 }
+
+/** Ends the connections of a user, whose new ones have the settings of then. */
+const disconnect = (user: string): string =>
+  `select pg_terminate_backend(pid) from pg_stat_activity where usename = '${user}'`;
 
 const eventOf = ({ value }: SourceRecord) =>
   JSON.parse(new TextDecoder().decode(value ?? new Uint8Array())) as Record<string, unknown>;
@@ -174,4 +178,74 @@ describe.skipIf(broker === undefined)('a worker', () => {
     expect(stderr).toMatch(/MARKET_DATA_UPDATE_REQUEST-0: lost, 1 request left to its next owner\n/);
     expect(answers.filter((answer) => answer['requestId'] === requestId)).toEqual([]);
   });
+
+  const rights = (user: string) => `insert, update on financial_tracker.market_data ${user}`;
+
+  // Issue 10, item 7.
+  it.each([
+    {
+      what: 'a table is missing (42P01)',
+      line: /postgresql: not ready, requests wait for it: .*market_data" does not exist: create the price tables.*/g,
+      ready: { ready: false, error: 'database_not_ready' },
+      breaks: () => [`alter table financial_tracker.market_data rename to moved`],
+      repairs: () => [`alter table financial_tracker.moved rename to market_data`],
+    },
+    {
+      what: 'a right to a table is missing (42501)',
+      line: /postgresql: not ready, requests wait for it: .* may not .* table "market_data".*: grant it.*/g,
+      ready: { ready: false, error: 'database_not_ready' },
+      breaks: (user: string) => [`revoke ${rights(`from ${user}`)}`],
+      repairs: (user: string) => [`grant ${rights(`to ${user}`)}`],
+    },
+    {
+      what: 'the database is read-only (25006)',
+      line: /postgresql: away, requests wait for it: .*takes no writes.*25006.*/g,
+      ready: { ready: false },
+      breaks: (user: string) => [`alter user ${user} set default_transaction_read_only = on`, disconnect(user)],
+      repairs: (user: string) => [`alter user ${user} reset default_transaction_read_only`, disconnect(user)],
+    },
+  ])(
+    'waits while $what, says so, and answers once it is mended',
+    { timeout: 60_000 },
+    async ({ line, ready, breaks, repairs }) => {
+      await using kafka = track(await openKafka(broker?.brokers ?? []));
+      await using database = track(await openTestDatabase({ ownDatabase: true, shape: 'S1', migrated: true }));
+      await using user = track(await createUser(database));
+      await grantAll(database, user.name);
+      const worker = startWorker(['--provider', 'recorded'], {
+        ...{ MARKET_INDEX_DATA_PROVIDER: 'none', HISTORICAL_MARKET_DATA_PROVIDER: 'none' },
+        DATABASE_URL: user.url,
+        KAFKA_BROKER: broker?.brokers.join(',') ?? '',
+        KAFKA_CONSUMER_GROUP_ID: `group-${randomUUID()}`,
+        KAFKA_CONSUMER_AUTO_OFFSET_RESET: 'latest',
+      });
+      const readyPage = async () => page(await urlOf(worker), '/readyz');
+      await worker.logged(/partition \S+_REQUEST-0: owned/g);
+      const before = await readyPage();
+
+      for (const statement of breaks(user.name)) await administrate(statement, database.url);
+      const requestId = randomUUID();
+      const value = JSON.stringify({ assets: [{ symbol: 'AAPL', asset_type: 'STOCK' }], requestId });
+      const producer = kafka.plain.producer();
+      await producer.connect();
+      await producer.send({ topic: 'MARKET_DATA_UPDATE_REQUEST', messages: [{ value, partition: 0 }] });
+      await producer.disconnect();
+      await worker.logged(line);
+      // What the page knows of the database may be 2 s old.
+      await expect.poll(async () => (await readyPage()).status, { timeout: 10_000 }).toBe(503);
+      const waiting = await readyPage();
+
+      for (const statement of repairs(user.name)) await administrate(statement, database.url);
+      await worker.logged(/request \S+: complete: 1 of 1 symbol served/g);
+      await worker.logged(/postgresql: back after .*/g);
+      await expect.poll(async () => (await readyPage()).status, { timeout: 10_000 }).toBe(200);
+      const { code } = await worker.stop();
+      const answers = (await kafka.records('MARKET_DATA_UPDATE_COMPLETE')).map(eventOf);
+
+      expect([before.status, code]).toEqual([200, 0]);
+      expect(JSON.parse(waiting.body)).toMatchObject({ ready: false, state: 'running', postgresql: ready });
+      expect(worker.log().match(line)).toHaveLength(1);
+      expect(answers.filter((answer) => answer['requestId'] === requestId)).toMatchObject([{ status: 'complete' }]);
+    },
+  );
 });

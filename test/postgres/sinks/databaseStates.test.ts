@@ -8,7 +8,7 @@ import { patientSink } from '../../../src/postgres/patientSink.ts';
 import { marketDataSink } from '../../../src/postgres/sinks/marketDataSink.ts';
 import { marketIndexSink } from '../../../src/postgres/sinks/marketIndexSink.ts';
 import { monthlyPriceSink } from '../../../src/postgres/sinks/monthlyPriceSink.ts';
-import { createUser, openTestDatabase } from '../../support/postgres.ts';
+import { createUser, grantAll, openTestDatabase } from '../../support/postgres.ts';
 import type { TestDatabase, TestDatabaseOptions } from '../../support/postgres.ts';
 import { track } from '../../support/track.ts';
 import { asset, batchOf, call, index, indexQuote, months, ok, quote, range } from './samples.ts';
@@ -232,13 +232,8 @@ describe('a statement that is too slow', () => {
 describe('a right that is missing', () => {
   /** A database of somebody who owns nothing, with all rights that docs/postgres.md lists. */
   async function asWorker(opened: TestDatabase, url: string, name: string): Promise<Database> {
-    const { pool, schema, ownSchema } = opened;
-    const user = sql.ident(name);
-    for (const home of [schema, ownSchema].map((name) => sql.ident(name))) {
-      await pool.query(sql`grant usage on schema ${home} to ${user}`);
-      await pool.query(sql`grant select, insert, update, delete on all tables in schema ${home} to ${user}`);
-      await pool.query(sql`grant usage on all sequences in schema ${home} to ${user}`);
-    }
+    await grantAll(opened, name);
+    const { schema, ownSchema } = opened;
     return connectDatabase({ url, schema, ownSchema });
   }
 
