@@ -22,7 +22,8 @@ export interface KafkaSinkOptions extends KafkaConnectionOptions {
   compression?: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd' | undefined;
 }
 
-const resolveOptions = defineOptions<KafkaSinkOptions>('kafkaSink')({
+/** Checks the options of a sink and fills in their defaults; exported for tests, which give its client sockets of their own. */
+export const resolveSinkOptions = defineOptions<KafkaSinkOptions>('kafkaSink')({
   ...connectionChecks,
   transactionTimeoutMs: z.int().min(1_000).max(900_000).default(10_000),
   startAt: z.enum(['earliest', 'latest']).default('earliest'),
@@ -33,7 +34,7 @@ const resolveOptions = defineOptions<KafkaSinkOptions>('kafkaSink')({
 });
 
 /** Sink options with their defaults. */
-export type KafkaSinkSettings = ReturnType<typeof resolveOptions>;
+export type KafkaSinkSettings = ReturnType<typeof resolveSinkOptions>;
 
 /**
  * Sends records to Kafka topics, and owns offsets: see `RecordSink`. It connects when it is first used.
@@ -50,6 +51,6 @@ export type KafkaSinkSettings = ReturnType<typeof resolveOptions>;
  * ```
  */
 export function kafkaSink(options: KafkaSinkOptions): RecordSink {
-  const settings = resolveOptions(options);
+  const settings = resolveSinkOptions(options);
   return new RecordProducer(kafkaClient(settings), settings);
 }

@@ -34,6 +34,8 @@ export interface ProxiedConnection {
   readonly number: number;
   /** Resets it, to both sides. */
   reset(): void;
+  /** Ends it in order, to the client, as a server does that is stopped. */
+  hangUp(): void;
 }
 
 /** What becomes of a message: nothing special, or it goes nowhere. */
@@ -150,6 +152,11 @@ function join<C, S>(client: Socket, number: number, options: JoinOptions<C, S>):
     reset: () => {
       for (const lane of lanes) lane.end();
       for (const socket of [client, server]) resetSocket(socket);
+    },
+    hangUp: () => {
+      for (const lane of lanes) lane.end();
+      client.end();
+      resetSocket(server);
     },
     goOn: () => {
       for (const lane of lanes) lane.goOn();

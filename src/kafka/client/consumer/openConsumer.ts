@@ -2,6 +2,7 @@ import type { Consumer, EachBatchPayload, PartitionAssigner } from 'kafkajs';
 import type { RecordPosition, TopicPartition } from '../../../model/recordPorts.ts';
 import type { KafkaClient } from '../kafkaClient.ts';
 import type { KafkaSourceSettings } from '../../kafkaSource.ts';
+import { disconnectOnce } from './disconnectOnce.ts';
 import { readFetches, type OnFetch } from './fetch/readFetches.ts';
 import { subscribedAssigner } from './subscribedAssigner.ts';
 
@@ -27,6 +28,7 @@ export async function openConsumer(
   const { groupId, topics, sessionTimeoutMs } = settings;
   const assigner: PartitionAssigner = (surroundings) => {
     readFetches(surroundings.cluster, events.onFetch);
+    disconnectOnce(surroundings.cluster);
     return subscribedAssigner(surroundings);
   };
   const consumer = kafka.consumer({

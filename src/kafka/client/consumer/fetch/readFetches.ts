@@ -1,8 +1,6 @@
-import type { PartitionAssigner } from 'kafkajs';
 import { keyOf } from '../../../../model/assignment.ts';
+import { eachBroker, type Cluster } from '../eachBroker.ts';
 import { decodeFetch, type FetchContext, type FetchResponse } from './decodeFetch.ts';
-
-type Cluster = Parameters<PartitionAssigner>[0]['cluster'];
 
 /** What is asked of a broker, and what its answer is read with (kafkajs 2.2.4, to which this package is pinned: broker/index.js). */
 interface Exchange {
@@ -29,19 +27,11 @@ const firstVersion = 4;
 /** Told before a fetch begins; the function returned takes what cannot be decoded in its answer. */
 export type OnFetch = () => FetchContext['onUndecodable'];
 
-/**
- * Has the answers to the fetches of a consumer decoded by `decodeFetch`. An assigner is given the cluster of its consumer, and
- * with it the brokers; nothing of kafkajs is imported that it does not export, so that it can be bundled.
- */
+/** Has the answers to the fetches of a consumer decoded by `decodeFetch`. */
 export function readFetches(cluster: Cluster, onFetch: OnFetch): void {
-  const findBroker = cluster.findBroker.bind(cluster);
-  const known = new WeakSet();
-  cluster.findBroker = async (node) => {
-    const broker = await findBroker(node);
-    if (!known.has(broker)) decodeFetchesOf(broker as unknown as FetchingBroker, onFetch);
-    known.add(broker);
-    return broker;
-  };
+  eachBroker(cluster, (broker) => {
+    decodeFetchesOf(broker as unknown as FetchingBroker, onFetch);
+  });
 }
 
 function decodeFetchesOf(broker: FetchingBroker, onFetch: OnFetch): void {
