@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
@@ -23,6 +23,9 @@ const ours = 'typescript-6';
 /** Installs only what a package names: an import of a dependency of ours finds nothing. A version that runs on Node 20.19. */
 const pnpm = 'pnpm@10.34.9';
 
+/** What runs the installed package: this program of Node, and those that PACKAGE_NODES lists, as PATH lists folders. */
+const nodes = [process.execPath, ...(process.env.PACKAGE_NODES?.split(delimiter).filter(Boolean) ?? [])];
+
 const nodeTypes = `@types/node@${manifest.devDependencies['@types/node']}`;
 const folder = await mkdtemp(join(tmpdir(), 'fintrack-pipelines-package-'));
 const tools = join(folder, 'tools');
@@ -31,20 +34,24 @@ try {
   await step('publint', () => checkManifest(tarball));
   await step('attw', () => checkResolutions(tarball));
   const consumer = await step('install', () => install(tarball));
-  await step('import and require', () => checkEntries(consumer));
+  for (const node of nodes) await step(`import and require${on(node)}`, () => checkEntries(consumer, node));
   await step('types', () => checkTypes(consumer, Object.keys(compilers)));
   await step('run', () => checkConsumer(consumer));
-  await step('command line', () => checkCommandLine(consumer));
+  for (const node of nodes) await step(`command line${on(node)}`, () => checkCommandLine(consumer, node));
   const strict = await step('install with pnpm', () => installStrictly(tarball));
   await step('types with pnpm', () => checkTypes(strict, [ours]));
   await step('run with pnpm', () => checkConsumer(strict));
-  await step('command line with pnpm', () => checkCommandLine(strict));
+  await step('command line with pnpm', () => checkCommandLine(strict, process.execPath));
 } catch (error) {
   console.error(error.stdout ?? '', error.stderr ?? '', error.message);
   process.exitCode = 1;
 } finally {
   // A compiler beside one that failed may still be writing.
   await rm(folder, { recursive: true, force: true, maxRetries: 10 });
+}
+
+function on(node) {
+  return node === process.execPath ? '' : ` with ${node}`;
 }
 
 async function step(name, work) {
@@ -101,7 +108,7 @@ async function installStrictly(tarball) {
   return consumer;
 }
 
-async function checkEntries(consumer) {
+async function checkEntries(consumer, node) {
   const names = JSON.stringify(entries);
   const check = 'if (Object.keys(found).length === 0) throw new Error(`${name} exports nothing`);';
   await writeFile(
@@ -112,8 +119,8 @@ async function checkEntries(consumer) {
     join(consumer, 'requires.cjs'),
     `for (const name of ${names}) { const found = require(name); ${check} }`,
   );
-  await run(process.execPath, ['imports.mjs'], { cwd: consumer });
-  await run(process.execPath, ['requires.cjs'], { cwd: consumer });
+  await run(node, ['imports.mjs'], { cwd: consumer });
+  await run(node, ['requires.cjs'], { cwd: consumer });
 }
 
 async function checkTypes(consumer, aliases) {
@@ -140,10 +147,11 @@ async function checkConsumer(consumer) {
 }
 
 /** The whole main job, from the package as it is installed. */
-async function checkCommandLine(consumer) {
+async function checkCommandLine(consumer, node) {
   const program = join(consumer, 'node_modules', '.bin', manifest.name);
-  await run(program, ['--help'], { cwd: consumer });
-  const { stdout, stderr } = await run(program, ['demo', '--database', 'embedded'], { cwd: consumer });
+  const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` };
+  await run(program, ['--help'], { cwd: consumer, env });
+  const { stdout, stderr } = await run(program, ['demo', '--database', 'embedded'], { cwd: consumer, env });
   const events = stdout
     .trimEnd()
     .split('\n')
