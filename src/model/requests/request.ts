@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { RequestError, type PipelineError } from '../errors.ts';
-import { numbersIn } from './numbersIn.ts';
+import { digitsOf, isExactNumber, parseExactly, stringifyExactly, type ExactNumber } from './exactJson.ts';
 
 export type PipelineName = 'market-data' | 'market-index-data' | 'historical-market-data';
 
@@ -32,7 +32,9 @@ export interface Request<I> {
 export type RequestMessage = Uint8Array | string | object | null;
 
 const echoed = z
-  .union([z.string(), z.number().transform(String)], { error: 'expected a string' })
+  .union([z.string(), z.number().transform(String), z.custom<ExactNumber>(isExactNumber).transform(digitsOf)], {
+    error: 'expected a string',
+  })
   .pipe(z.string().max(200, { error: 'expected at most 200 characters' }))
   .nullish();
 
@@ -121,7 +123,7 @@ export function show(value: unknown): string {
 
 function jsonOf(value: unknown): string {
   try {
-    return JSON.stringify(value);
+    return stringifyExactly(value);
   } catch {
     // Nested deeper than the stack is: `JSON.parse` takes that.
     return Array.isArray(value) ? '[...]' : '{...}';
@@ -131,16 +133,8 @@ function jsonOf(value: unknown): string {
 function readBody(message: RequestMessage): object {
   const text = message instanceof Uint8Array ? readText(message) : message;
   const body = typeof text === 'string' ? readJson(text) : text;
-  if (typeof body === 'object' && body !== null && !Array.isArray(body)) {
-    return typeof text === 'string' ? withExactNumbers(body as Record<string, unknown>, text) : body;
-  }
+  if (typeof body === 'object' && body !== null && !Array.isArray(body) && !isExactNumber(body)) return body;
   throw malformed(`expected a JSON object, got ${show(body)}`);
-}
-
-/** The numbers that are echoed as they stand in the text: JavaScript keeps 15 digits of them, and makes 1e400 infinite. */
-function withExactNumbers(body: Record<string, unknown>, text: string): object {
-  const names = Object.keys(echoFields).filter((name) => typeof body[name] === 'number');
-  return names.length === 0 ? body : { ...body, ...numbersIn(text, names) };
 }
 
 function readText(bytes: Uint8Array): string {
@@ -153,7 +147,7 @@ function readText(bytes: Uint8Array): string {
 
 function readJson(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return parseExactly(text);
   } catch (error) {
     throw malformed(`expected JSON, got ${show(text)}`, error);
   }

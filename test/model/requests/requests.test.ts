@@ -3,7 +3,6 @@ import { RequestError } from '../../../src/model/errors.ts';
 import { parseHistoricalMarketDataRequest } from '../../../src/model/requests/historicalMarketDataRequest.ts';
 import { parseMarketDataRequest } from '../../../src/model/requests/marketDataRequest.ts';
 import { parseMarketIndexDataRequest } from '../../../src/model/requests/marketIndexDataRequest.ts';
-import { numbersIn } from '../../../src/model/requests/numbersIn.ts';
 import type { RequestMessage } from '../../../src/model/requests/request.ts';
 
 const now = () => Date.parse('2026-11-24T10:00:00Z');
@@ -268,6 +267,32 @@ describe('dates', () => {
 });
 
 // Issue 10, 20: JavaScript keeps 15 digits of a number.
+describe('numbers that are refused', () => {
+  const [one, other] = ['12345678901234567891', '12345678901234567890'];
+
+  it('are named as they came, in each form of an entry, and stay two', () => {
+    for (const entries of [`[${one},${other}]`, `[{"symbol":${one}},{"symbol":${other}}]`]) {
+      const { refused } = parseMarketDataRequest(`{"assets":${entries}}`);
+      expect(refused.map(({ symbol }) => symbol)).toEqual([one, other]);
+      expect(refused[0]?.error.message).toContain(`, got ${one}`);
+    }
+    const indexes = parseMarketIndexDataRequest(`{"symbols":[${one},${other},1.50,1e400,-0]}`);
+    expect(indexes.refused.map(({ symbol }) => symbol)).toEqual([one, other, '1.50', '1e400', '-0']);
+  });
+
+  it('are named as they came in what is no symbol, type, list, date or echo', () => {
+    const nested = parseMarketIndexDataRequest(`{"symbols":[{"x":[${one},"${other}",{"y":1.0}]}]}`);
+    expect(nested.refused[0]?.symbol).toBe(`{"x":[${one},"${other}",{"y":1.0}]}`);
+    const asset = parseMarketDataRequest(`{"assets":[{"symbol":"A","asset_type":${one}}]}`).refused[0];
+    expect(asset?.error.message).toContain(`, got ${one}`);
+    expect(() => parseMarketDataRequest(`{"assets":${one}}`)).toThrow(`assets: expected a list, got ${one}`);
+    const dates = `{"assets":[],"start_date":${one},"end_date":"2024-01-31"}`;
+    expect(() => parseHistoricalMarketDataRequest(dates)).toThrow(`as YYYY-MM-DD, got ${one}`);
+    expect(() => parseMarketIndexDataRequest(`{"symbols":[],"accountId":[${one}]}`)).toThrow(`got [${one}]`);
+    expect(() => parseMarketIndexDataRequest(one)).toThrow(`expected a JSON object, got ${one}`);
+  });
+});
+
 describe('numbers that are echoed', () => {
   const parsers = {
     parseMarketDataRequest: '"assets":[{"symbol":"A","asset_type":"STOCK"}]',
@@ -313,6 +338,6 @@ describe('numbers that are echoed', () => {
     const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
     const long = `"${'x\\n'.repeat(10_000)}"`;
     const text = `{"deep":${deep},"long":${long},"symbols":${symbols},"accountId":12345678901234567890}`;
-    expect(numbersIn(text, ['accountId'])).toEqual({ accountId: '12345678901234567890' });
+    expect(parseMarketIndexDataRequest(text).account).toEqual({ accountId: '12345678901234567890' });
   });
 });
