@@ -17,7 +17,7 @@ const needServers = [
   'test/cli/commands/*.test.ts',
   'test/cli/{main,secrets,jobs/slowCounts}.test.ts',
   'test/pipelines/{marketData,historicalMarketData,originalFaults}.test.ts',
-  'test/docs/{examples,writingAProvider}.test.ts',
+  'test/docs/{examples,writingAProvider,bounds}.test.ts',
   'test/support/{tcpProxy,kafkaBroker,guard,killWithUs}.test.ts',
 ];
 /** Those that replace a module before anybody else reads it. */

@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { isUtf8 } from 'node:buffer';
 import { OptionsError } from '../../index.ts';
+
+/** Most bytes of a file. */
+const maxBytes = 1_048_576;
 
 /** `NAME="value"`, in quotes of any kind, which may span lines. */
 const quoted =
@@ -19,8 +22,11 @@ const plain = /^(?:export\s+)?([A-Za-z_][\w.-]*)\s*(?:=(.*))?$/;
 export function readEnvFile(path: string): Readonly<Record<string, string>> {
   let bytes: Buffer;
   try {
+    // Something else was meant by a larger one.
+    if (statSync(path).size > maxBytes) throw new OptionsError(`.env is larger than ${maxBytes} bytes: remove it`);
     bytes = readFileSync(path);
   } catch (error) {
+    if (error instanceof OptionsError) throw error;
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return {};
     throw new OptionsError(`.env cannot be read (${code ?? 'not a text file'}): make it readable, or remove it`);
@@ -47,7 +53,7 @@ function parse(text: string): Readonly<Record<string, string>> {
     if (match === null) {
       const end = text.indexOf('\n', start);
       const next = end === -1 ? text.length : end + 1;
-      readPlain(text.slice(start, next).trim(), text.slice(0, start), variables);
+      readPlain(text.slice(start, next).trim(), () => text.slice(0, start).split('\n').length, variables);
       start = next;
     } else {
       const [, name = '', double, single, back] = match;
@@ -58,15 +64,14 @@ function parse(text: string): Readonly<Record<string, string>> {
   return Object.fromEntries(variables);
 }
 
-function readPlain(line: string, before: string, variables: Map<string, string>): void {
+function readPlain(line: string, number: () => number, variables: Map<string, string>): void {
   if (line === '' || line.startsWith('#')) return;
   const [, name, value] = plain.exec(line) ?? [];
-  const number = before.split('\n').length;
-  if (name === undefined) throw new OptionsError(`.env: line ${number} is not NAME=value: correct or remove it`);
+  if (name === undefined) throw new OptionsError(`.env: line ${number()} is not NAME=value: correct or remove it`);
   if (value === undefined) return;
   const read = value.replace(/\s#.*$/, '').trim();
   if (/^["'`]/.test(read)) {
-    throw new OptionsError(`.env: line ${number}: the value of ${name} begins with a quote and does not end with it`);
+    throw new OptionsError(`.env: line ${number()}: the value of ${name} begins with a quote and does not end with it`);
   }
   variables.set(name, read);
 }

@@ -1,9 +1,10 @@
 import { resolve } from 'node:path';
-import { catchError, lastValueFrom, toArray, type Observable } from 'rxjs';
+import { catchError, lastValueFrom, tap, toArray, type Observable } from 'rxjs';
 import {
   fromCsv,
   OptionsError,
   PipelineError,
+  RequestError,
   SinkError,
   type Asset,
   type MarketIndex,
@@ -47,6 +48,9 @@ export interface SymbolPlace {
   readonly signal: AbortSignal;
 }
 
+/** Most symbols of a run, with rows that are none: their answers are kept to its end. */
+const maxSymbols = 250_000;
+
 /** Reads all symbols: a request holds its whole list. */
 export async function readSymbols(
   source: SymbolSource,
@@ -70,12 +74,21 @@ async function readEntries(
   { command, cwd, database, signal }: SymbolPlace,
   refused: RefusedInput[],
 ): Promise<Entry[]> {
+  let count = 0;
+  const countOne = (): void => {
+    if (++count > maxSymbols) throw tooMany(command);
+  };
   if (source.kind === 'list') return readList(command, source.text, isIndex);
+  const onBadRow = (row: RefusedInput): void => {
+    countOne();
+    refused.push(row);
+  };
   const items =
     source.kind === 'file'
-      ? readFile({ path: resolve(cwd, source.path), signal, onBadRow: (row) => refused.push(row) }, isIndex)
+      ? readFile({ path: resolve(cwd, source.path), signal, onBadRow }, isIndex)
       : readTable(command, source.name, isIndex, database);
   const named = items.pipe(
+    tap(countOne),
     toArray(),
     catchError((error: unknown) => {
       throw ofOption({ command, source, isIndex, database }, error);
@@ -90,9 +103,17 @@ function readList(command: string, text: string, isIndex: boolean): Entry[] {
     .split(',')
     .map((word) => word.trim())
     .filter((word) => word !== '');
+  if (words.length > maxSymbols) throw tooMany(command);
   if (words.length > 0) return words.map((word) => (isIndex ? { symbol: word } : readAsset(word)));
   const example = isIndex ? '^GSPC,GC=F' : 'AAPL:STOCK,BTC:CRYPTO,EUR/USD:FOREX';
   throw new OptionsError(`${command}: --symbols: expected a list such as ${example}, got no symbol`);
+}
+
+function tooMany(command: string): RequestError {
+  return new RequestError(
+    'request_refused',
+    `${command}: expected at most ${maxSymbols} symbols: give them to several runs`,
+  );
 }
 
 /** Without a colon the type is missing: the check of the request says so, of that symbol alone. */

@@ -9,13 +9,14 @@ import type {
   SourceRecord,
   TopicSize,
 } from '../../model/recordPorts.ts';
+import { recordBytes } from '../../model/recordBytes.ts';
 import { isCut, withoutDeadLetterHeaders } from '../records/deadLetterHeaders.ts';
 
 /** Most records in one transaction. */
 const maxAtOnce = 200;
 
-/** From how many records that wait the partition is paused, and below how many it goes on. */
-const queueBounds = { pauseAt: 1_000, resumeBelow: 500 };
+/** Most records that wait, and most bytes of them: from then on the partition is paused, until half of it is sent. */
+const mostWaiting = { records: 1_000, bytes: 4_194_304 };
 
 /** What all partitions of a redrive count together. */
 export interface RedriveCounts {
@@ -44,6 +45,7 @@ export interface RedrivePartitionContext {
 export class RedrivePartition {
   readonly #context: RedrivePartitionContext;
   readonly #queue: SourceRecord[] = [];
+  #queueBytes = 0;
   #announcer: Announcer | undefined;
   /** The offset that was committed last. */
   #place: bigint | undefined;
@@ -96,7 +98,8 @@ export class RedrivePartition {
       this.#endReading();
     } else {
       this.#queue.push(record);
-      if (this.#queue.length === queueBounds.pauseAt) source.pause([ends]);
+      this.#queueBytes += recordBytes(record);
+      if (!this.#isBelow(1)) source.pause([ends]);
       this.#send();
     }
   }
@@ -132,7 +135,9 @@ export class RedrivePartition {
     await Promise.resolve(); // so that whoever looks sees that something is under way
     try {
       while (this.#queue.length > 0 && counts.left > 0 && !this.#isOver) {
-        await this.#sendSome(this.#queue.splice(0, Math.min(maxAtOnce, counts.left)));
+        const records = this.#queue.splice(0, Math.min(maxAtOnce, counts.left));
+        this.#queueBytes = records.reduce((bytes, record) => bytes - recordBytes(record), this.#queueBytes);
+        await this.#sendSome(records);
       }
     } catch (error) {
       this.#fail(PipelineError.from(error));
@@ -150,7 +155,12 @@ export class RedrivePartition {
     await this.#announce(again, { offset: next, announced: new Set() });
     counts.sent += whole.length;
     counts.cut += records.length - whole.length;
-    if (this.#queue.length < queueBounds.resumeBelow && !this.#isRead) source.resume([ends]);
+    if (this.#isBelow(0.5) && !this.#isRead) source.resume([ends]);
+  }
+
+  /** Whether what waits is less than a part of what may. */
+  #isBelow(part: number): boolean {
+    return this.#queue.length < part * mostWaiting.records && this.#queueBytes < part * mostWaiting.bytes;
   }
 
   /** Records that are too much together go one by one the second time; one that is too large by itself ends the redrive. */

@@ -6,6 +6,9 @@ import { disconnectOnce } from './disconnectOnce.ts';
 import { readFetches, type OnFetch } from './fetch/readFetches.ts';
 import { subscribedAssigner } from './subscribedAssigner.ts';
 
+/** Most bytes that a broker is asked for at once. */
+const maxBytes = 10_485_760;
+
 /** What a consumer of kafkajs tells of its life. */
 export interface ConsumerEvents {
   /** Before it joins. */
@@ -39,6 +42,7 @@ export async function openConsumer(
     heartbeatInterval: settings.heartbeatIntervalMs ?? Math.min(3_000, Math.ceil(sessionTimeoutMs / 10)),
     // disconnect() waits for the fetch that is open, by default up to 5 s.
     maxWaitTimeInMs: settings.maxWaitMs,
+    maxBytes,
     maxBytesPerPartition: settings.maxBytesPerPartition,
     allowAutoTopicCreation: false,
     // Some crashes it restarts from and others not (consumer/index.js: onCrash). One way is enough: ours.

@@ -45,7 +45,7 @@ export function withChecksum(batch: Buffer): Buffer {
 
 /** A batch of as many records as there are, each of nothing but so many headers of one name, compressed with gzip. */
 export function emptyRecords(firstOffset: number, count: number, headers = 0): Buffer {
-  const body = Buffer.alloc(count * (12 + 3 * headers));
+  const body = Buffer.alloc(count * (13 + 3 * headers));
   let end = 0;
   const varInt = (value: number, bytes: number): void => {
     // Of as many bytes as is said, whatever the number: 0 in the lowest bit, as it is not negative.
@@ -55,13 +55,13 @@ export function emptyRecords(firstOffset: number, count: number, headers = 0): B
   };
   const nothing = 1; // the length -1
   for (let index = 0; index < count; index++) {
-    varInt(9 + 3 * headers, 3);
+    varInt(10 + 3 * headers, 3);
     body[end++] = 0; // attributes
     body[end++] = 0; // no time after that of the batch
     varInt(index, 3);
     body[end++] = nothing;
     body[end++] = nothing;
-    varInt(headers, 2);
+    varInt(headers, 3);
     for (let header = 0; header < headers; header++) {
       body[end++] = 2; // a name of one letter
       body[end++] = 104;
