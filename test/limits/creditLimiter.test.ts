@@ -201,6 +201,20 @@ describe('starts', () => {
     }
     expect(minutes).toEqual([1, 2, 3]);
   });
+
+  // issue 11, item 1: found by the simulator.
+  it.each([0, 1, 2, 4])('do not hang when the clock is set back %d turns after they were asked for', async (turns) => {
+    const limiter = creditLimiter({ credits: 8 });
+    await settled(call(limiter, 1), 1_000);
+    const started = limiter.run({ credits: 1 }, async () => 'started', { signal: never });
+    for (let turn = 0; turn < turns; turn++) await vi.advanceTimersByTimeAsync(0);
+    vi.setSystemTime(Date.now() - hourMs);
+    expect(await Promise.race([started, settled(Promise.resolve('hangs'), 5_000)])).toBe('started');
+    const isStopped = limiter.stop().then(() => 'stopped');
+    vi.setSystemTime(Date.now() - hourMs);
+    expect(await Promise.race([isStopped, settled(Promise.resolve('hangs'), 5_000)])).toBe('stopped');
+    expect(vi.getTimerCount()).toBe(0);
+  });
 });
 
 describe('a refusal for the rate', () => {

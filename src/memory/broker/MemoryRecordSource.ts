@@ -4,9 +4,12 @@ import { BrokerError, FencedError, PipelineError } from '../../model/errors.ts';
 import type { RecordHandlers, RecordPosition, RecordSource, TopicPartition } from '../../model/recordPorts.ts';
 import type { BrokerState, Member, StoredRecord } from './BrokerState.ts';
 
+/** What a member of a group wants from the broker. */
+export type GroupBroker = Pick<BrokerState, 'recordsOf' | 'committed' | 'commit' | 'join' | 'leave'>;
+
 /** A member of a group of the memory broker. */
 export class MemoryRecordSource implements RecordSource {
-  readonly #state: BrokerState;
+  readonly #state: GroupBroker;
   readonly #groupId: string;
   readonly #member: Member;
   readonly #assignment = new Assignment();
@@ -18,7 +21,7 @@ export class MemoryRecordSource implements RecordSource {
   #isReading = false;
   #isStopped = false;
 
-  constructor(state: BrokerState, groupId: string, topics: readonly string[]) {
+  constructor(state: GroupBroker, groupId: string, topics: readonly string[]) {
     this.#state = state;
     this.#groupId = groupId;
     this.#member = {
