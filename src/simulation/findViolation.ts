@@ -64,9 +64,9 @@ const chunk = 100;
  * ```ts
  * import { findViolation } from 'fintrack-pipelines/testing';
  *
- * const { countedRuns, violation } = await findViolation({ runs: 20, seed: 7 });
+ * const { countedRuns, violation } = await findViolation({ runs: 5, seed: 7 });
  * console.log(countedRuns, violation);
- * // 20 undefined
+ * // 5 undefined
  * ```
  */
 export async function findViolation(options: FindViolationOptions = {}): Promise<SimulationSummary> {
