@@ -12,8 +12,11 @@ export interface KillRunOptions {
 
 /** Most requests that are unanswered at a time. */
 const mostOpen = 30;
-/** How long the wire is watched for a named moment before a worker is killed all the same. */
-const patienceMs = 8_000;
+/**
+ * How long the wire is watched for a named moment before a worker is killed all the same: on a busy machine a worker needs 10 s to
+ * come to its first call, and all of them would be killed before they do anything.
+ */
+const patienceMs = 20_000;
 
 /** Kills workers at named and at random moments while requests come, and starts them again; then lets them finish. */
 export class KillRun {
