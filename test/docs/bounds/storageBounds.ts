@@ -82,6 +82,9 @@ export const storageBounds: InputBounds = {
   'shortfalls read by `requestDetails`': optionBound([1_000_000, 'shortfalls'], (maxShortfalls) =>
     checked(requestDetails({ database: nowhere, key: 'k', maxShortfalls })),
   ),
+  'connections to PostgreSQL': optionBound([1_000, 'connections'], (poolSize) =>
+    connectDatabase({ url: 'postgres://localhost/prices', poolSize }),
+  ),
   'name of a schema': optionBound([60, 'characters'], (length) =>
     connectDatabase({ url: 'postgres://localhost/prices', schema: 's'.repeat(length) }),
   ),
