@@ -1,7 +1,9 @@
+import { Registry } from 'prom-client';
 import { Subject, type Subscription } from 'rxjs';
 import { vi } from 'vitest';
 import { fromRequests } from '../../../src/kafka/requests/fromRequests.ts';
 import { historicalMarketDataTopic, marketDataTopic } from '../../../src/kafka/requests/requestTopics.ts';
+import { recordMetrics, recordWorkerMetrics } from '../../../src/metrics/index.ts';
 import type { WorkerEvent } from '../../../src/model/workerEvents.ts';
 import { creditLimiter } from '../../../src/limits/creditLimiter.ts';
 import { limited } from '../../../src/limits/limited.ts';
@@ -38,7 +40,15 @@ interface Worker {
   readonly subscription: Subscription;
   readonly stopping: AbortController;
   readonly progress: readonly ProgressEvent[];
+  readonly registry: Registry;
   isEnded: boolean;
+}
+
+interface PipelineSettings {
+  readonly events: Subject<RunEvent>;
+  readonly registry: Registry;
+  readonly progress: ProgressEvent[];
+  readonly concurrency: number;
 }
 
 /** Workers over one broker, one database and one quota, in virtual time. */
@@ -76,7 +86,9 @@ export class SharedBench {
     events.subscribe((event) => this.runs.push(event));
     const progress: ProgressEvent[] = [];
     const stopping = new AbortController();
-    const { market, historical } = this.#pipelines(limiter, events, concurrency, progress);
+    const registry = new Registry();
+    const record = recordWorkerMetrics({ registry, topics: [{ topic: 'IN', pipeline: 'market-data' }] });
+    const { market, historical } = this.#pipelines(limiter, { events, registry, progress, concurrency });
     const subscription = fromRequests({
       source,
       sink: this.broker.sink(),
@@ -91,7 +103,12 @@ export class SharedBench {
         }),
       ],
       progress: events,
-      events: { next: (event) => this.events.push(event) },
+      events: {
+        next: (event) => {
+          this.events.push(event);
+          record.next(event);
+        },
+      },
       stop: stopping.signal,
     })
       .pipe(
@@ -101,7 +118,7 @@ export class SharedBench {
         }),
       )
       .subscribe({ complete: () => (worker.isEnded = true) });
-    const worker: Worker = { source, subscription, stopping, progress, isEnded: false };
+    const worker: Worker = { source, subscription, stopping, progress, registry, isEnded: false };
     this.workers.push(worker);
     return worker;
   }
@@ -112,9 +129,12 @@ export class SharedBench {
     subscription.unsubscribe();
   }
 
-  /** The worker that announces what comes of IN: the memory broker gives the first partition to the first member. */
-  async request(symbols: readonly string[]): Promise<void> {
-    const assets = symbols.map((symbol) => ({ symbol, asset_type: 'STOCK' }));
+  /** The memory broker gives the partition of IN to the first member. What is bad has no type of asset. */
+  async request(symbols: readonly string[], bad: readonly string[] = []): Promise<void> {
+    const assets = [
+      ...symbols.map((symbol) => ({ symbol, asset_type: 'STOCK' })),
+      ...bad.map((symbol) => ({ symbol })),
+    ];
     await this.broker.sink().send([{ topic: 'IN', partition: 0, value: JSON.stringify({ assets }) }]);
   }
 
@@ -148,6 +168,18 @@ export class SharedBench {
     return this.events.filter((event): event is Extract<WorkerEvent, { type: Type }> => event.type === type);
   }
 
+  /** What all workers together have counted of a metric, by the values of its labels. */
+  async counted(metric: string): Promise<Record<string, number>> {
+    const sums: Record<string, number> = {};
+    for (const { registry } of this.workers) {
+      for (const { labels, value } of (await registry.getSingleMetric(metric)?.get())?.values ?? []) {
+        const name = Object.values(labels).join(' ');
+        sums[name] = (sums[name] ?? 0) + value;
+      }
+    }
+    return sums;
+  }
+
   /** The most credits that any window held at the provider; throws when it were too many. */
   mostCredits(): number {
     const { credits, windowMs } = this.#options;
@@ -159,7 +191,7 @@ export class SharedBench {
     await this.pass(1_000);
   }
 
-  #pipelines(limiter: Limiter, events: Subject<RunEvent>, concurrency: number, progress: ProgressEvent[]) {
+  #pipelines(limiter: Limiter, { events, registry, progress, concurrency }: PipelineSettings) {
     const publisher = {
       publish: (event: ProgressEvent) => {
         progress.push(event);
@@ -176,6 +208,7 @@ export class SharedBench {
           events,
           requestConcurrency: concurrency,
           progress: publisher,
+          observe: recordMetrics<Asset, Quote>({ registry, pipeline: 'market-data' }),
         }),
       historical: () =>
         historicalMarketData({ fetcher: months, sink: this.history, events, requestConcurrency: concurrency }),

@@ -48,6 +48,41 @@ describe('a request that several workers share', () => {
     expect(bench.workers.map(({ progress }) => progress.length)).toEqual([1_000, 0, 0]);
   }, 60_000);
 
+  // issue 10, item 4
+  it('has what was refused at its acceptance counted once, by all workers together', async () => {
+    const bench = open({ credits: 200, windowMs: 2_000, batchSize: 2 }, 3);
+    await bench.pass(10);
+    await bench.request(symbolsOf(200), ['X', 'Y', 'Z']);
+    await bench.until(() => bench.completions().length > 0, 60_000);
+    await bench.pass(10_000);
+    expect(bench.told('request-accepted')).toMatchObject([{ isShared: true }]);
+    const [completion] = bench.completions();
+    expect(completion).toMatchObject({ status: 'partial', totalBatches: 100 });
+    expect(completion?.failed.map(({ symbol }) => symbol)).toEqual(['X', 'Y', 'Z']);
+    const market = 'market-data';
+    expect(await bench.counted('fintrack_symbols_total')).toEqual({
+      ...{ [`${market} ok`]: 200, [`${market} fresh`]: 0, [`${market} failed`]: 3, [`${market} skipped`]: 0 },
+    });
+    expect(await bench.counted('fintrack_symbol_failures_total')).toEqual({
+      [`${market} validate asset_type_unknown`]: 3,
+    });
+    expect(await bench.counted('fintrack_batches_total')).toEqual({ [market]: 100 });
+  });
+
+  it('has what was refused counted once, too, when its owner was killed', async () => {
+    const bench = open({ credits: 200, windowMs: 2_000, batchSize: 2 }, 3);
+    await bench.pass(10);
+    await bench.request(symbolsOf(400), ['X', 'Y', 'Z']);
+    await bench.until(() => bench.rows.size > 80, 60_000);
+    bench.kill(bench.workers[0]!);
+    await bench.until(() => bench.completions().length > 0, 60_000);
+    await bench.pass(10_000);
+    expect(bench.completions()).toMatchObject([{ status: 'partial' }]);
+    expect(await bench.counted('fintrack_symbol_failures_total')).toEqual({
+      'market-data validate asset_type_unknown': 3,
+    });
+  });
+
   it('goes on with another owner when its own is killed', async () => {
     const bench = open({ credits: 200, windowMs: 2_000, batchSize: 2 }, 3);
     await bench.pass(10);
