@@ -18,7 +18,10 @@ export interface PlanOptions<I, T> {
   maxAgeMs?: number | undefined;
   /** The ledger key of the request, to count what is done of it. Default: none, the ledger is not asked. */
   key?: string | undefined;
-  /** Inputs a batch. Default: 100, for historical requests 50. */
+  /**
+   * Inputs a batch; of a request under way those that it was accepted with (`batchSize` of `requestDetails`), since the ledger
+   * knows its batches by their numbers. Default: 100, for historical requests 50.
+   */
   batchSize?: number | undefined;
   /** Whose share of the credits it would use. Default: `market`, `index` or `historical`, by the pipeline. */
   lane?: string | undefined;
