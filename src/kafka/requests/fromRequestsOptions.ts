@@ -19,7 +19,8 @@ export interface FromRequestsOptions<Topic extends AnyRequestTopic = AnyRequestT
   /** Most unanswered requests of a partition: beyond it, the partition is paused. Default: 32. */
   maxOpen?: number | undefined;
   /**
-   * Most bytes of unanswered requests in all partitions together: beyond it, a partition takes one only when it has none.
+   * Most bytes of unanswered requests in all partitions together, with keys and headers: beyond it, a partition takes one only
+   * when it has none.
    * Default: 2,097,152.
    */
   maxOpenBytes?: number | undefined;

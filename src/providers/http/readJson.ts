@@ -1,4 +1,5 @@
 import { parse as parseWithSourceText } from 'lossless-json';
+import { hasTooManyValues } from './hasTooManyValues.ts';
 import { isJsonRecord, type JsonRecord } from '../readDecimals.ts';
 
 /** Errors are short: only a short body is parsed for one. */
@@ -6,7 +7,7 @@ const maxErrorLength = 4096;
 
 /**
  * What a JSON text says, each number as the text it was written in, because a float would lose digits. Undefined when it is
- * no JSON.
+ * no JSON, or holds more than 2,000,000 values.
  *
  * @example
  * ```ts
@@ -19,6 +20,7 @@ const maxErrorLength = 4096;
  * ```
  */
 export function readJson(text: string): unknown {
+  if (hasTooManyValues(text)) return undefined;
   try {
     return parseWithSourceText(text, undefined, (number) => number);
   } catch {

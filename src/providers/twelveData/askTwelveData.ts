@@ -1,6 +1,7 @@
 import { ProviderError } from '../../model/errors.ts';
 import type { Provider } from '../../model/ports.ts';
 import { endpointUrl } from '../http/baseUrl.ts';
+import { hasTooManyValues } from '../http/hasTooManyValues.ts';
 import { readJson } from '../http/readJson.ts';
 import { refusalError, type Refusal } from '../http/refusal.ts';
 import { requestText, type TextResponse } from '../http/requestText.ts';
@@ -103,6 +104,7 @@ function parseBody({ status, body }: TextResponse, { apiKey }: ResolvedTwelveDat
 
 /** A batch of text prices is long, and the parser that keeps digits is slower. */
 function parseQuickly(body: string): unknown {
+  if (hasTooManyValues(body)) return undefined;
   try {
     return JSON.parse(body);
   } catch {

@@ -10,7 +10,7 @@ import type { Provider } from '../../../src/model/ports.ts';
 import type { Asset, MarketIndex, MonthlyRange } from '../../../src/model/records.ts';
 import { frankfurterMonthly } from '../../../src/providers/frankfurterMonthly.ts';
 import { frankfurterQuotes } from '../../../src/providers/frankfurterQuotes.ts';
-import { readShortObject } from '../../../src/providers/http/readJson.ts';
+import { readJson, readShortObject } from '../../../src/providers/http/readJson.ts';
 import { excerpt } from '../../../src/providers/http/refusal.ts';
 import { requestText } from '../../../src/providers/http/requestText.ts';
 import { headerCount, retryAfterMs } from '../../../src/providers/http/retryAfter.ts';
@@ -130,6 +130,20 @@ export const providerBounds: InputBounds = {
     show(bound) {
       assert.equal(excerpt('x'.repeat(bound), []), 'x'.repeat(bound));
       assert.equal(excerpt('x'.repeat(bound + 1), []), `${'x'.repeat(bound)}...`);
+    },
+  },
+  'values in an answer': {
+    bound: [2_000_000, 'values'],
+    async show(bound) {
+      // The bracket stands before the first one.
+      const listOf = (values: number) => `[${'1,'.repeat(values - 1)}1]`;
+      assert.equal((readJson(listOf(bound)) as readonly unknown[]).length, bound);
+      assert.equal(readJson(listOf(bound + 1)), undefined);
+      // As many calls at once as there may be, each answered with 16 MiB of the smallest objects.
+      const body = Buffer.from(`{"values":[${'{},'.repeat(5_592_000)}{}]}`);
+      const provider = twelveDataMonthly({ apiKey, fetch: () => Promise.resolve(new Response(body)) });
+      const malformed = () => assert.rejects(provider.fetch([range], call), coded('response_malformed'));
+      await Promise.all(many(4, malformed));
     },
   },
   'number in an answer': {

@@ -6,6 +6,7 @@ import { startWork } from '../../../src/kafka/requests/quarantine/startWork.ts';
 import { marketDataTopic } from '../../../src/kafka/requests/requestTopics.ts';
 import { memoryLedger } from '../../../src/memory/memoryLedger.ts';
 import { announcedSpan, encodeAnnounced } from '../../../src/model/announcedBitmap.ts';
+import { recordBytes } from '../../../src/model/recordBytes.ts';
 import { PipelineError } from '../../../src/model/errors.ts';
 import { settle as settleWork, WorkBench } from '../../kafka/parts/workBench.ts';
 import { requestRecord } from '../../kafka/records/records.ts';
@@ -94,7 +95,8 @@ export const workerBounds: InputBounds = {
   'unanswered requests of a worker, in bytes': {
     bound: [2 * mebibyte, 'bytes'],
     async show(bound) {
-      const worker = await workerOn(many(4, () => padded(bound / 2)));
+      const frame = recordBytes({ topic: 'IN', key: null, value: null });
+      const worker = await workerOn(many(4, () => padded(bound / 2 - frame)));
       await showTaken(worker, 2);
     },
   },

@@ -3,6 +3,7 @@ import { fromRequests } from '../../../src/kafka/requests/fromRequests.ts';
 import { historicalMarketDataTopic } from '../../../src/kafka/requests/requestTopics.ts';
 import { memoryBroker } from '../../../src/memory/memoryBroker.ts';
 import { BrokerError, OptionsError } from '../../../src/model/errors.ts';
+import { recordBytes } from '../../../src/model/recordBytes.ts';
 import { deferred } from '../../support/deferred.ts';
 import {
   committed,
@@ -132,7 +133,8 @@ describe('fromRequests', () => {
     const broker = openBroker(2);
     const text = message('AAPL');
     for (const partition of [0, 1]) await send(broker, [text, text, text, text], partition);
-    const worker = new Worker(broker, { topics: [requestTopic()], maxOpenBytes: 3 * text.length });
+    const bytes = recordBytes({ topic: 'IN', key: null, value: text });
+    const worker = new Worker(broker, { topics: [requestTopic()], maxOpenBytes: 3 * bytes });
     await settle();
     const takenOf = (place: string) => worker.deliveries.filter(({ id }) => id.startsWith(place));
     const counts = () => [takenOf('IN-0').length, takenOf('IN-1').length];

@@ -1,4 +1,5 @@
 import { FencedError, PipelineError } from '../../../model/errors.ts';
+import { recordBytes } from '../../../model/recordBytes.ts';
 import type { SourceRecord } from '../../../model/recordPorts.ts';
 import type { OpenBytes } from './OpenBytes.ts';
 import { OpenOffsets } from './OpenOffsets.ts';
@@ -74,7 +75,7 @@ export class RequestPartition implements PartitionHandler {
     if (!this.#offsets.take(offset)) return;
     const request = new OpenRequest(record, this.#requestContext);
     this.#requests.set(offset, request);
-    const bytes = record.value?.byteLength ?? 0;
+    const bytes = recordBytes(record);
     openBytes.take(bytes);
     const run = request.run().finally(() => {
       this.#requests.delete(offset);
