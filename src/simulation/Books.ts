@@ -5,7 +5,7 @@ import type { CompletionEvent, FailedEntry } from '../model/events/completion.ts
 import type { MarketDataCompleted } from '../model/events/marketDataCompleted.ts';
 import { parseEvent } from '../model/events/serializeEvent.ts';
 import type { Ledger, Sink } from '../model/ports.ts';
-import type { TopicPartition } from '../model/recordPorts.ts';
+import type { SourceRecord, TopicPartition } from '../model/recordPorts.ts';
 import type { Asset, Quote } from '../model/records.ts';
 import { isUnknown, keyOfAsset } from './assets.ts';
 import type { SimulatedRequest } from './Scenario.ts';
@@ -47,7 +47,7 @@ export class Books {
   }
 
   get isAllAnswered(): boolean {
-    return this.#broker.recordsOf({ topic: completionTopic, partition: 0 }).length >= this.sent.length;
+    return this.#records().length >= this.sent.length;
   }
 
   /** The sink of a process, seen from outside. */
@@ -98,7 +98,7 @@ export class Books {
     if (offset < before) this.#world.violate(`offset: ${partition} goes back from ${before} to ${offset}`);
     this.#offsets.set(String(partition), offset);
     const announced = decodeAnnounced(offset, metadata);
-    const answered = new Set(this.#completions().map(({ key }) => key));
+    const answered = new Set(this.#records().map(({ key }) => textOf(key)));
     for (const sent of this.sent) {
       const isDone = sent.partition === partition && (sent.offset < offset || announced.has(sent.offset));
       if (isDone && !answered.has(sent.key))
@@ -121,10 +121,14 @@ export class Books {
   }
 
   #completions(): { readonly key: string; readonly event: CompletionEvent }[] {
-    return this.#broker.recordsOf({ topic: completionTopic, partition: 0 }).map(({ key, value }) => ({
-      key: Buffer.from(key ?? '').toString(),
-      event: parseEvent(Buffer.from(value ?? '').toString()) as CompletionEvent,
+    return this.#records().map(({ key, value }) => ({
+      key: textOf(key),
+      event: parseEvent(textOf(value)) as CompletionEvent,
     }));
+  }
+
+  #records(): readonly SourceRecord[] {
+    return this.#broker.recordsOf({ topic: completionTopic, partition: 0 });
   }
 
   #check(request: SentRequest, event: MarketDataCompleted, rows: ReadonlyMap<string, Quote>): void {
@@ -176,6 +180,10 @@ export class Books {
   #hasMet(how: 'cut' | 'exhausted'): boolean {
     return this.#world.scenario.faults.some((fault) => fault.type === 'provider' && fault.how === how);
   }
+}
+
+function textOf(bytes: Uint8Array | null): string {
+  return Buffer.from(bytes ?? '').toString();
 }
 
 /** Whether nobody has to fetch it again. */

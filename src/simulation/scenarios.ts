@@ -12,7 +12,7 @@ export function scenarios(fc: typeof FastCheck): Arbitrary<Scenario> {
     maxOpen: fc.constantFrom(32, 2, 1),
     credits: fc.integer({ min: 3, max: 12 }),
     windowMs: fc.constantFrom(1_000, 3_000),
-    requests: fc.array(requests(fc), { minLength: 1, maxLength: 3 }),
+    requests: fc.array(requests(fc), { minLength: 2, maxLength: 3 }),
     faults: fc.array(faults(fc), { minLength: 1, maxLength: 5 }),
   });
 }
@@ -27,13 +27,13 @@ function requests(fc: typeof FastCheck): Arbitrary<SimulatedRequest> {
     // An empty one is no request.
     assets: fc.oneof(
       { weight: 1, arbitrary: fc.constant([]) },
-      { weight: 9, arbitrary: fc.uniqueArray(asset, { minLength: 3, maxLength: 6 }) },
+      { weight: 9, arbitrary: fc.uniqueArray(asset, { minLength: 2, maxLength: 4 }) },
     ),
   });
 }
 
 function faults(fc: typeof FastCheck): Arbitrary<Fault> {
-  const at = fc.integer({ min: 1, max: 45 });
+  const at = fc.integer({ min: 1, max: 40 });
   const server = fc.constantFrom('database' as const, 'broker' as const, 'provider' as const);
   const forMs = fc.constantFrom(50, 500, 4_000, 12_000);
   const kill = fc.record({

@@ -35,16 +35,22 @@ const largestNumber = 2_147_483_647;
  * no work of this pipeline.
  */
 export function workReader(topic: AnyRequestTopic, maxBytes: number): (record: SourceRecord) => Work<unknown> {
-  const schema = z.object({
-    key: z.string().regex(/^\P{C}{1,512}$/u, { error: 'expected 1 to 512 printable characters' }),
-    pipeline: z.literal(topic.pipeline),
-    batch: z.int().min(0).max(largestNumber),
-    inputs: z.array(topic.inputSchema).min(1).max(10_000),
-  });
+  // Partitions come and go with each rebalance, mostly without a record.
+  let schema: ReturnType<typeof workSchema> | undefined;
   return ({ value }) => {
     if (value !== null && value.byteLength > maxBytes) {
       throw new RequestError('request_malformed', `work: expected at most ${maxBytes} bytes, got ${value.byteLength}`);
     }
+    schema ??= workSchema(topic);
     return readMessage(schema, value);
   };
+}
+
+function workSchema({ pipeline, inputSchema }: AnyRequestTopic): z.ZodType<Work<unknown>> {
+  return z.object({
+    key: z.string().regex(/^\P{C}{1,512}$/u, { error: 'expected 1 to 512 printable characters' }),
+    pipeline: z.literal(pipeline),
+    batch: z.int().min(0).max(largestNumber),
+    inputs: z.array(inputSchema).min(1).max(10_000),
+  });
 }

@@ -88,6 +88,9 @@ function common<I, Pipeline extends PipelineName>(
   };
 }
 
+// Made once: a worker opens its topics again each time that it joins its group.
+const assetSchema = z.object({ symbol: symbolSchema, assetType: z.enum(assetTypes) });
+
 const nothingElse = { refused: [], account: {} };
 
 /**
@@ -113,7 +116,7 @@ export function marketDataTopic(options: RequestTopicOptions<Asset> = {}): Reque
   return {
     ...common('market-data', names, resolveMarketData(options), options.ledger),
     parse: parseMarketDataRequest,
-    inputSchema: z.object({ symbol: symbolSchema, assetType: z.enum(assetTypes) }),
+    inputSchema: assetSchema,
     requestOf: (inputs) => ({ pipeline: 'market-data', inputs, ...nothingElse }),
   };
 }
