@@ -11,7 +11,7 @@ import { isUnknown, keyOfAsset } from './assets.ts';
 import type { SimulatedRequest } from './Scenario.ts';
 import type { SimulatedProcess } from './SimulatedProcess.ts';
 import type { SimulatedProvider } from './SimulatedProvider.ts';
-import { completionTopic, requestTopic } from './topics.ts';
+import { completionTopic, deadLetterTopic, noRequest, requestTopic } from './topics.ts';
 import type { World } from './World.ts';
 
 /** A request as it was sent. */
@@ -114,6 +114,7 @@ export class Books {
       if (found.length !== 1) this.#world.violate(`${request.key}: ${found.length} completions`);
       for (const { event } of found.slice(0, 1)) this.#check(request, event as MarketDataCompleted, rows);
     }
+    this.#checkDeadLetters();
     for (const [key, row] of rows) {
       if (keyOfAsset(row) === key && this.#provider.heard.has(`${key} ${row.price}`)) continue;
       this.#world.violate(`row ${key}: has ${keyOfAsset(row)} ${row.price}, which the provider never said of it`);
@@ -129,6 +130,16 @@ export class Books {
 
   #records(): readonly SourceRecord[] {
     return this.#broker.recordsOf({ topic: completionTopic, partition: 0 });
+  }
+
+  /** What was no request is there once, in the partition that it came from. */
+  #checkDeadLetters(): void {
+    for (let partition = 0; partition < this.#world.scenario.partitions; partition += 1) {
+      const letters = this.#broker.recordsOf({ topic: deadLetterTopic, partition });
+      const found = letters.filter(({ value }) => textOf(value) === noRequest).length;
+      const expected = this.sent.filter((sent) => sent.partition === partition && sent.assets.length === 0).length;
+      if (found !== expected) this.#world.violate(`partition ${partition}: ${found} dead letters of ${expected}`);
+    }
   }
 
   #check(request: SentRequest, event: MarketDataCompleted, rows: ReadonlyMap<string, Quote>): void {

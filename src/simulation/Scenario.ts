@@ -12,6 +12,8 @@ export type Fault = { readonly at: number } & (
       /** When another process takes its place, in milliseconds. */
       readonly restartMs: number;
     }
+  /** The process is told to stop: it takes nothing new, ends what it has begun, and another takes its place. */
+  | { readonly type: 'stop'; readonly restartMs: number }
   /** The process is stopped as by SIGSTOP, and goes on after a time: what it has sent arrives meanwhile. */
   | { readonly type: 'pause'; readonly forMs: number }
   /** A server is unavailable: it refuses what arrives, and what has begun there is rolled back. */

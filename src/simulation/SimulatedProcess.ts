@@ -12,6 +12,8 @@ export class SimulatedProcess implements TimeOwner {
   mostCalls = 0;
   /** Told when it is paused, and for how long. */
   readonly onPause = new Set<(forMs: number) => void>();
+  /** Tells it to stop. */
+  stop: () => void = () => undefined;
   /** Told when it dies. */
   readonly onDeath = new Set<() => void>();
 

@@ -37,7 +37,7 @@ export class World {
   /** How often each kind of fault has hit. */
   readonly hits = new Map<Fault['type'], number>();
   readonly violations = new Set<string>();
-  /** Replaces a process that has died. */
+  /** Replaces a process that has died, or was told to stop. */
   restart: (restartMs: number) => void = () => undefined;
   /** Told when a server becomes unavailable, and for how long. */
   readonly onOutage = new Set<(server: SimulatedServer, forMs: number) => void>();
@@ -225,6 +225,11 @@ export class World {
   #strikeWith(fault: Exclude<Fault, { type: 'kill' }>, process: SimulatedProcess): void {
     const { nowMs } = this.time;
     switch (fault.type) {
+      case 'stop':
+        this.hit('stop');
+        this.time.after(0, () => process.stop(), process);
+        this.restart(fault.restartMs);
+        break;
       case 'pause':
         this.hit('pause');
         this.#pause(process, fault.forMs);

@@ -44,6 +44,10 @@ function faults(fc: typeof FastCheck): Arbitrary<Fault> {
   });
   return fc.oneof(
     { weight: 6, arbitrary: kill },
+    {
+      weight: 2,
+      arbitrary: fc.record({ at, type: fc.constant('stop' as const), restartMs: fc.constantFrom(1, 2_000) }),
+    },
     { weight: 2, arbitrary: fc.record({ at, type: fc.constant('pause' as const), forMs }) },
     { weight: 2, arbitrary: fc.record({ at, type: fc.constant('outage' as const), of: server, forMs }) },
     { weight: 1, arbitrary: fc.record({ at, type: fc.constant('slow' as const), of: server, forMs }) },

@@ -15,7 +15,7 @@ import { SimulatedDatabase, type DatabaseClient } from './SimulatedDatabase.ts';
 import { SimulatedProcess } from './SimulatedProcess.ts';
 import { simpleProvider, SimulatedProvider, type OpenProvider } from './SimulatedProvider.ts';
 import { maxConcurrent, startWorker, type OpenPipeline, type SimulatedWorker } from './startWorker.ts';
-import { completionTopic, deadLetterTopic, requestTopic, workTopic } from './topics.ts';
+import { completionTopic, deadLetterTopic, noRequest, requestTopic, workTopic } from './topics.ts';
 import { VirtualTime } from './VirtualTime.ts';
 import { World } from './World.ts';
 
@@ -176,6 +176,7 @@ class Simulation {
         window: this.#windowOf(database),
         pipeline: this.#settings.pipeline,
       });
+      process.stop = () => worker.stopping.abort();
       this.#workers.push(worker);
     });
   }
@@ -184,7 +185,7 @@ class Simulation {
     const { partition, assets } = request;
     const place = { topic: requestTopic, partition: partition % this.#world.scenario.partitions };
     const entries = assets.map(assetOf).map(({ symbol, assetType }) => ({ symbol, asset_type: assetType }));
-    const value = assets.length === 0 ? 'no request' : JSON.stringify({ assets: entries });
+    const value = assets.length === 0 ? noRequest : JSON.stringify({ assets: entries });
     this.#broker.state.append([{ ...place, value }]);
     const record = this.#broker.state.recordsOf(place).at(-1);
     if (record === undefined) return;
@@ -232,7 +233,7 @@ class Simulation {
     const { time } = this.#world;
     this.#isDraining = true;
     const living = (): SimulatedWorker[] => this.#workers.filter(({ process, isEnded }) => process.isAlive && !isEnded);
-    for (const { process, stopping } of living()) time.after(0, () => stopping.abort(), process);
+    for (const { process } of living()) time.after(0, () => process.stop(), process);
     const isEnded = await time.until(() => living().length === 0, longestDrainMs);
     for (const { process } of living()) this.#world.violate(`${process.name} does not end`);
     if (!isEnded) return;

@@ -3,3 +3,6 @@ export const requestTopic = 'REQUESTS';
 export const workTopic = 'WORK';
 export const completionTopic = 'COMPLETIONS';
 export const deadLetterTopic = 'DEAD_LETTERS';
+
+/** A message that is no request. */
+export const noRequest = 'no request';

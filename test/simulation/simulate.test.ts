@@ -22,6 +22,7 @@ const quiet: Scenario = {
 const faults: readonly Fault[] = [
   { at: 20, type: 'kill', point: 'before', restartMs: 500 },
   { at: 30, type: 'kill', point: 'after', restartMs: 500 },
+  { at: 33, type: 'stop', restartMs: 200 },
   { at: 35, type: 'pause', forMs: 4_000 },
   { at: 40, type: 'outage', of: 'database', forMs: 4_000 },
   { at: 40, type: 'outage', of: 'broker', forMs: 500 },
