@@ -71,6 +71,25 @@ export function undecodableCases(): readonly RecordCase[] {
       },
     },
     {
+      name: 'says nothing of what was left out before it came, although an older record is open',
+      check: async (bench) => {
+        const topic = await bench.createTopic(1);
+        await bench.send(topic, 0, 'open');
+        if (!(await bench.sendUndecodable(topic, 0))) return;
+        await bench.send(topic, 0, 'b');
+        const announcer = await bench.sink().own(topic, 0, bench.groupId);
+        await announcer.announce([], { offset: 0n, announced: new Set([1n]) });
+        const told: string[] = [];
+        const reader = await bench.reader(topic).run({
+          onRecord: ({ offset }) => told.push(`record at ${offset}`),
+          onUndecodable: ({ offset }) => told.push(`held at ${offset}`),
+          onReleased: () => told.push('released'),
+        });
+        await reader.read(2);
+        assert.deepEqual(told, ['record at 0', 'record at 2']);
+      },
+    },
+    {
       name: 'goes on behind what it cannot decode when it is rewound there',
       check: async (bench) => {
         const topic = await bench.createTopic(1);

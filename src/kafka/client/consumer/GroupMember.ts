@@ -213,10 +213,11 @@ export class GroupMember implements RecordSource {
     if (epoch === undefined || this.#assignment.isPaused(record)) return;
     this.#rejoinDelayMs = shortestRejoinDelayMs;
     this.#consumer?.pause([{ topic, partitions: [partition] }]);
-    if (!this.#held.hold({ topic, partition, offset })) return;
     const message = `Kafka: ${topic}-${partition}: what stands at offset ${offset} cannot be decoded: ${reason.message}`;
     const error = new BrokerError('undecodable', message);
-    this.#tell((handlers) => handlers.onUndecodable?.(record, error, epoch));
+    this.#held.hold({ topic, partition, offset }, () => {
+      this.#tell((handlers) => handlers.onUndecodable?.(record, error, epoch));
+    });
   }
 
   #release(place: TopicPartition): void {

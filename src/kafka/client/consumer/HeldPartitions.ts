@@ -15,6 +15,8 @@ export interface HeldPartitionsOptions {
 
 interface Held {
   readonly position: RecordPosition;
+  readonly tell: () => void;
+  isTold: boolean;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -31,21 +33,23 @@ export class HeldPartitions {
     return this.#held.has(keyOf(place));
   }
 
-  /** Holds the partition, and looks after it; false when it was held there before. */
-  hold(position: RecordPosition): boolean {
+  /** Holds the partition, and looks after it. `tell` is called once, unless the group is done with what holds it. */
+  hold(position: RecordPosition, tell: () => void): void {
     const before = this.#held.get(keyOf(position));
-    const isNew = before?.position.offset !== position.offset;
     clearTimeout(before?.timer);
-    const held: Held = { position, timer: undefined };
+    const isTold = before?.isTold === true && before.position.offset === position.offset;
+    const held: Held = { position, tell, isTold, timer: undefined };
     this.#held.set(keyOf(position), held);
-    this.#lookLater(held);
-    return isNew;
+    if (isTold) this.#lookLater(held);
+    else void this.#look(held);
   }
 
-  /** The partition goes on, or is not ours any more; false when it was not held. */
+  /** The partition goes on, or is not ours any more; whether it was told that it is held. */
   release(place: TopicPartition): boolean {
-    clearTimeout(this.#held.get(keyOf(place))?.timer);
-    return this.#held.delete(keyOf(place));
+    const held = this.#held.get(keyOf(place));
+    clearTimeout(held?.timer);
+    this.#held.delete(keyOf(place));
+    return held?.isTold === true;
   }
 
   clear(): void {
@@ -68,8 +72,13 @@ export class HeldPartitions {
       goOn({ ...position, offset });
       return;
     }
-    // Before it is fetched: what comes of that may hold it anew.
+    // Before anything comes of what follows, which may hold it anew.
     this.#lookLater(held);
-    tryAgain(position);
+    if (held.isTold) {
+      tryAgain(position);
+    } else {
+      held.isTold = true;
+      held.tell();
+    }
   }
 }
