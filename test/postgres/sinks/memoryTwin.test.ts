@@ -88,7 +88,8 @@ async function perform(sink: LedgerSink, each: Operation, number: number, startM
         return (await sink.current!(inputs, { maxAgeMs: 165_000, signal: signal() })).map(seen);
       case 'failed': {
         const error = new PipelineError('timeout', 'no progress');
-        return await ledger.storeFailed(each.key, { index: each.index, inputs, error });
+        await ledger.storeFailed(each.key, { index: each.index, inputs, error });
+        return 'stored';
       }
       case 'accept': {
         const request = { key: each.key, pipeline: 'market-data', inputs: inputs.slice(0, each.count), batchSize: 2 };
@@ -98,7 +99,8 @@ async function perform(sink: LedgerSink, each: Operation, number: number, startM
       case 'begin':
         return await ledger.begin({ key: each.key, batch: each.index, token: each.token }, 2);
       default:
-        return await ledger.handBack({ key: each.key, batch: each.index, token: each.token });
+        await ledger.handBack({ key: each.key, batch: each.index, token: each.token });
+        return 'handed back';
     }
   } catch (error) {
     return PipelineError.from(error).code;
