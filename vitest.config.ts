@@ -12,6 +12,7 @@ const needServers = [
   'test/postgres/**/*.test.ts',
   'test/kafka/**/*.kafka.test.ts',
   'test/kafka/bundle/*.test.ts',
+  'test/kafka/client/lostConnections.test.ts',
   'test/kafka/{traps,recordContract,compression,kafkaTopics}.test.ts',
   'test/kafka/requests/quarantine/owners.test.ts',
   'test/cli/commands/*.test.ts',

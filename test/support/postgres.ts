@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { sql } from '@databases/pg';
 import pg from 'pg';
-import { inject } from 'vitest';
 import { connectDatabase } from '../../src/postgres/connectDatabase.ts';
 import type { ConnectDatabaseOptions, Database } from '../../src/postgres/connectDatabase.ts';
 import { createReferenceTables } from '../../src/postgres/createReferenceTables.ts';
 import { migrate } from '../../src/postgres/migrate.ts';
+import { provided } from './provided.ts';
 
 const { Client, escapeIdentifier } = pg;
 
@@ -31,7 +31,7 @@ export interface TestDatabase extends Database {
 
 /** The server of this run; see globalSetup.ts. */
 export function serverUrl(): string {
-  return inject('postgresUrl');
+  return provided('postgresUrl');
 }
 
 /**

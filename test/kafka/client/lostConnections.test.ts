@@ -24,7 +24,10 @@ const many = 12;
 const numbers = Array.from({ length: many }, (_, number) => number);
 
 const warnings: Error[] = [];
-const onWarning = (warning: Error): void => void warnings.push(warning);
+const onWarning = (warning: Error): void => {
+  // From Node 24 on kafkajs causes this one, once: docs/kafka.md.
+  if (warning.name !== 'TimeoutNegativeWarning') warnings.push(warning);
+};
 
 beforeEach(() => {
   warnings.length = 0;

@@ -111,14 +111,25 @@ describe('messages that were made to do harm', () => {
 
   it('may be nested deeper than the stack', () => {
     expect(() => parseMarketDataRequest('['.repeat(10_000))).toThrow(/^request: expected JSON, got /);
+    // Node 26 has a JSON.stringify that needs no stack.
+    const cut = String.raw`\[(\.\.\.\]|\[+\.\.\.)`;
     expect(() => parseMarketDataRequest(nested(500_000))).toThrow(
-      new RequestError('request_malformed', 'request: expected a JSON object, got [...]'),
+      expect.objectContaining({
+        code: 'request_malformed',
+        message: expect.stringMatching(`^request: expected a JSON object, got ${cut}$`) as string,
+      }),
     );
     expect(() => parseMarketIndexDataRequest(`{"symbols":[],"accountId":${nested(500_000)}}`)).toThrow(
-      new RequestError('request_malformed', 'request: accountId: expected a string, got [...]'),
+      expect.objectContaining({
+        code: 'request_malformed',
+        message: expect.stringMatching(`^request: accountId: expected a string, got ${cut}$`) as string,
+      }),
     );
     const { inputs, refused } = parseMarketIndexDataRequest(`{"symbols":["^NDX",${nested(400_000)}]}`);
-    expect([inputs, refused.map(({ symbol }) => symbol)]).toEqual([[{ symbol: '^NDX' }], ['[...]']]);
+    expect([inputs, refused.map(({ symbol }) => symbol)]).toEqual([
+      [{ symbol: '^NDX' }],
+      [expect.stringMatching(`^${cut}$`)],
+    ]);
   });
 
   it('name a bad entry once, however often it comes', () => {
