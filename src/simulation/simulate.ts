@@ -86,7 +86,7 @@ const longestRestMs = 10_000;
  * process ends and leaves no timer behind.
  *
  * Virtual time is that of the whole JavaScript process: `setTimeout`, `setInterval`, `Date`, `performance` and `Math.random` are
- * replaced until it resolves or rejects, and then given back. So there is one run at a time, it rejects with an `OptionsError`
+ * replaced until it resolves or rejects, and then given back; so is `Error.stackTraceLimit`, which is 1. So there is one run at a time, it rejects with an `OptionsError`
  * where timers are fake already, and nothing else in the process should need them meanwhile. It needs the package
  * `@sinonjs/fake-timers`. Memory: what happened, some 20 kB a run.
  *

@@ -35,12 +35,14 @@ const faults: readonly Fault[] = [
 ];
 
 describe('simulate', () => {
+  const { stackTraceLimit } = Error;
   const globals = { setTimeout, clearTimeout, setInterval, clearInterval, Date, random: Math.random };
 
   afterEach(() => {
     const { random, ...timers } = globals;
     for (const [name, value] of Object.entries(timers)) expect(Reflect.get(globalThis, name), name).toBe(value);
     expect(Math.random).toBe(random);
+    expect(Error.stackTraceLimit).toBe(stackTraceLimit);
     expect(performance.now()).toBeGreaterThan(0);
   });
 
