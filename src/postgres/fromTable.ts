@@ -61,7 +61,8 @@ type Resolved = ReturnType<typeof resolveOptions>;
  *
  * Pages are separate statements (`where key > the last one`): memory holds one page, no connection or snapshot is kept
  * between two of them, and rows that are added behind the place where the stream is are not seen. An index on the key makes
- * each page cheap. The first page is read on subscribing, each further one when the pipeline has room.
+ * each page cheap. The first page is read on subscribing, each further one when the pipeline has room. One statement before it
+ * looks for rows without a key, and the one after the last page finds nothing: that is how the end is known.
  *
  * On error, a `SinkError`, after retries where they may help; an error of `toItem` as it is. On unsubscribe, nothing more is
  * read.

@@ -59,8 +59,26 @@ const resolveOptions = defineOptions<RequestStatesOptions>('requestStates')({
  */
 export async function requestStates(options: RequestStatesOptions): Promise<readonly RequestState[]> {
   const { database, state, limit } = resolveOptions(options);
-  const condition = state === undefined ? sql`true` : sql`state = ${state}`;
-  return readStates(database, condition, limit);
+  return readStates(database, latest(database, state, limit), limit);
+}
+
+/**
+ * The latest requests, as a condition. Which these are is found before the batches of each are counted; their state takes a look
+ * at all batches, in one go.
+ */
+function latest({ ownSchema }: Database, state: RequestState['state'] | undefined, limit: number): SQLQuery {
+  const table = (name: string): SQLQuery => sql.ident(ownSchema, name);
+  const stored = sql`coalesce(stored_batches, 0)`;
+  const inState =
+    state === undefined
+      ? sql``
+      : sql`
+        left join (
+          select request, count(*) as stored_batches from ${table('batches')} where not resumable group by request
+        ) as progress on request = key
+        where ${state === 'open' ? sql`${stored} < total_batches` : sql`${stored} >= total_batches`}`;
+  return sql`key = any(array(
+    select key from ${table('requests')} ${inState} order by accepted_at desc, key limit ${limit}))`;
 }
 
 interface StateRow extends OutcomeCounts, Pick<RequestState, 'key' | 'pipeline' | 'state' | 'inputs'> {

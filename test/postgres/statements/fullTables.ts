@@ -2,17 +2,26 @@ import { sql } from '@databases/pg';
 import type { SQLQuery } from '@databases/pg';
 import { quotaKey } from '../../../src/postgres/limits/quotaKey.ts';
 import { openTestDatabase } from '../../support/postgres.ts';
-import type { TestDatabase } from '../../support/postgres.ts';
+import type { Shape, TestDatabase } from '../../support/postgres.ts';
 
 /** Whose window and days are full. */
 export const key = { provider: 'twelve-data', apiKey: 'full-tables' };
 
-/** A database each of whose tables has `rows` rows, of which the planner knows nothing, unless they are analyzed. */
-export async function openFullTables(rows: number, { analyzed }: { analyzed: boolean }): Promise<TestDatabase> {
-  const database = await openTestDatabase({ shape: 'S1', migrated: true, ownDatabase: true });
+export interface FullTables {
+  readonly rows: number;
+  /** Whether the planner knows of them. */
+  readonly analyzed: boolean;
+  /** Of the price tables. */
+  readonly shape: Shape;
+}
+
+/** A database each of whose tables has `rows` rows. */
+export async function openFullTables({ rows, analyzed, shape }: FullTables): Promise<TestDatabase> {
+  const database = await openTestDatabase({ shape, migrated: true, ownDatabase: true });
   const names = await tablesOf(database);
   for (const name of names) await database.pool.query(sql`alter table ${name} set (autovacuum_enabled = false)`);
-  for (const fill of fills(database)) await database.pool.query(sql`${fill} from generate_series(0, ${rows - 1}) as n`);
+  for (const fill of [...fillsOfPrices(database), ...fillsOfOwn(database)])
+    await database.pool.query(sql`${fill} from generate_series(0, ${rows - 1}) as n`);
   if (analyzed) for (const name of names) await database.pool.query(sql`analyze ${name}`);
   return database;
 }
@@ -26,12 +35,10 @@ async function tablesOf({ pool, schema, ownSchema }: TestDatabase): Promise<read
   return rows.map(({ schemaname, tablename }) => sql.ident(schemaname, tablename));
 }
 
-/** All is as new as it is in a database that works: 1,000 assets of 100 months, 1,000 requests of 100 batches. */
-function fills({ schema, ownSchema }: TestDatabase): readonly SQLQuery[] {
-  const own = (name: string): SQLQuery => sql.ident(ownSchema, name);
+/** All is as new as it is in a database that works: of 100,000 rows, 1,000 assets of 100 months, 1,000 requests of 100 batches. */
+function fillsOfPrices({ schema }: TestDatabase): readonly SQLQuery[] {
   const prices = (name: string): SQLQuery => sql.ident(schema, name);
   const now = sql`now() at time zone 'UTC'`;
-  const ours = quotaKey(key.provider, key.apiKey);
   return [
     sql`insert into ${prices('market_data')} (symbol, asset_type, price, percent_change, change, high, low, updated_at)
       select 'S' || n, 'STOCK', n + 1, 1, 1, n + 1, n + 1, ${now}`,
@@ -40,6 +47,13 @@ function fills({ schema, ownSchema }: TestDatabase): readonly SQLQuery[] {
       select 'S' || n, n + 1, 1, 1, n + 1, n + 1, ${now}`,
     sql`insert into ${prices('market_data_monthly')} (symbol, asset_type, date, price)
       select 'S' || n / 100, 'STOCK', date '2015-01-01' + n % 100 * interval '1 month', n + 1`,
+  ];
+}
+
+function fillsOfOwn({ ownSchema }: TestDatabase): readonly SQLQuery[] {
+  const own = (name: string): SQLQuery => sql.ident(ownSchema, name);
+  const ours = quotaKey(key.provider, key.apiKey);
+  return [
     sql`insert into ${own('requests')} (key, pipeline, inputs, batch_size, total_batches, accepted_at)
       select 'r' || n, 'marketData', '[]', 100, 100, now() - n * interval '1 second'`,
     sql`insert into ${own('batches')} (request, number, outcomes, ok) select 'r' || n / 100, n % 100, '[["S1"]]', 1`,

@@ -18,11 +18,16 @@ import { key } from './fullTables.ts';
 
 /** The catalogue: every statement of ours runs at least once, with what a batch has, on rows that are there and that are not. */
 export async function useEverything(database: TestDatabase): Promise<void> {
+  await usePrices(database);
+  await useLedger(database);
+  await useLimits(database);
+}
+
+/** Those on the price tables, and what they read and write beside them. */
+export async function usePrices(database: TestDatabase): Promise<void> {
   await useQuotes(database);
   await useIndexes(database);
   await useMonths(database);
-  await useLedger(database);
-  await useLimits(database);
 }
 
 const count = 100;
