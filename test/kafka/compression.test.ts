@@ -1,4 +1,4 @@
-import { ConfigResourceTypes } from 'kafkajs';
+import { CompressionTypes, ConfigResourceTypes } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
 import { OptionsError } from '../../src/model/errors.ts';
 import { kafkaSink } from '../../src/kafka/kafkaSink.ts';
@@ -42,6 +42,24 @@ describe.skipIf(broker === undefined)('records that are compressed', () => {
     await using sink = track(kafkaSink({ brokers }), close);
     await sink.send(values.map((value) => ({ topic, value })));
     expect(await readBack(kafka, topic)).toEqual(values);
+  });
+
+  // Issue 10, 11.
+  it('are read each once, in their order, when a batch holds more than is handed out of a fetch', async () => {
+    await using kafka = track(await openKafka(brokers));
+    const topic = await kafka.createTopic(1);
+    const producer = kafka.plain.producer();
+    await producer.connect();
+    // 25,200 records and headers together, in one batch.
+    const headers = { h: Array.from({ length: 11 }, () => 'v') };
+    const sent = Array.from({ length: 2_100 }, (_, index) => String(index));
+    const messages = sent.map((value) => ({ value, headers }));
+    await producer.send({ topic, compression: CompressionTypes.GZIP, messages });
+    await producer.disconnect();
+    await using source = track(kafka.open({ groupId: topic, topics: [topic], sessionTimeoutMs: 30_000 }), stop);
+    const reader = await new Reader(source).run();
+    await reader.read(sent.length);
+    expect(reader.values()).toEqual(sent);
   });
 
   // The broker decompresses what comes, to look at it, and refuses what it cannot read, and what is larger than 1 MiB.
