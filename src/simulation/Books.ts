@@ -153,7 +153,8 @@ export class Books {
     }
     for (const failed of event.failed) this.#checkFailure(request, failed);
     for (const { symbol, reason } of event.skipped) {
-      const isDue = reason === 'quota' && this.#hasMet('exhausted');
+      const hasQuota = this.#world.scenario.dailyCredits !== undefined;
+      const isDue = reason === 'quota' && (hasQuota || this.#hasMet('exhausted'));
       if (!isDue) this.#world.violate(`${key}: ${symbol} is skipped, ${reason}`);
     }
     for (const { symbol, asset_type: type, price } of served) this.#checkRow(key, `${symbol} ${type}`, price, rows);

@@ -57,6 +57,8 @@ export interface Scenario {
   /** The plan of the provider: most credits, one an asset, in any time of `windowMs`. */
   readonly credits: number;
   readonly windowMs: number;
+  /** Most credits of the day: what is beyond them is skipped. Default: any. */
+  readonly dailyCredits?: number | undefined;
   readonly requests: readonly SimulatedRequest[];
   readonly faults: readonly Fault[];
 }

@@ -91,6 +91,10 @@ export class SimulatedProvider {
     if (used > scenario.credits) {
       this.#world.violate(`quota: ${used} credits within ${scenario.windowMs} ms, the plan has ${scenario.credits}`);
     }
+    const today = this.#arrivals.reduce((sum, each) => sum + each.credits, 0);
+    if (today > (scenario.dailyCredits ?? Infinity)) {
+      this.#world.violate(`quota: ${today} credits in a day, the plan has ${scenario.dailyCredits ?? Infinity}`);
+    }
     return { used, left: scenario.credits - used };
   }
 

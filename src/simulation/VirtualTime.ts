@@ -14,8 +14,8 @@ export interface TimeOwner {
 type Clock = FakeTimers.Clock;
 type Timer = ReturnType<Clock['setTimeout']>;
 
-/** The beginning of every run, by the wall clock: the first second of a minute, hour, day and month. */
-const startMs = Date.UTC(2026, 0, 1);
+/** The beginning of every run, by the wall clock: far enough from midnight for clocks that jump. */
+const startMs = Date.UTC(2026, 0, 1, 12);
 
 /** The real one, for the turns in which promises go on. */
 const immediate = setImmediate;

@@ -12,6 +12,7 @@ export function scenarios(fc: typeof FastCheck): Arbitrary<Scenario> {
     maxOpen: fc.constantFrom(32, 2, 1),
     credits: fc.integer({ min: 3, max: 12 }),
     windowMs: fc.constantFrom(1_000, 3_000),
+    dailyCredits: fc.constantFrom(undefined, undefined, undefined, 8, 20),
     requests: fc.array(requests(fc), { minLength: 2, maxLength: 3 }),
     faults: fc.array(faults(fc), { minLength: 1, maxLength: 5 }),
   });

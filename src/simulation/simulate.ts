@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { callback, defineOptions } from '../model/defineOptions.ts';
 import type { Provider } from '../model/ports.ts';
-import type { SharedWindow } from '../model/quotaPorts.ts';
+import type { QuotaStore, SharedWindow } from '../model/quotaPorts.ts';
 import type { Asset, Quote } from '../model/records.ts';
+import { memoryQuotaStore } from '../limits/quotas/memoryQuotaStore.ts';
 import { marketData } from '../pipelines/marketData.ts';
 import { memoryWindow } from '../testing/memoryWindow.ts';
 import { assetOf } from './assets.ts';
@@ -127,6 +128,7 @@ class Simulation {
   readonly #books: Books;
   readonly #store;
   readonly #window: SharedWindow;
+  readonly #quota = memoryQuotaStore();
   readonly #workers: SimulatedWorker[] = [];
   /** Nobody who dies from here on is replaced. */
   #isDraining = false;
@@ -174,6 +176,7 @@ class Simulation {
         sink: this.#books.watch(process, this.#store.sink(database)),
         provider: this.#watch(process, this.#settings.provider(this.#provider.ask(process))),
         window: this.#windowOf(database),
+        quota: this.#quotaOf(database),
         pipeline: this.#settings.pipeline,
       });
       process.stop = () => worker.stopping.abort();
@@ -225,6 +228,15 @@ class Simulation {
       take: (want) => database.run(`take ${want.min}-${want.credits}`, () => window.take(want)),
       release: (grant, unused) => database.run(`release ${unused}`, () => window.release(grant, unused)),
       settle: (grant, ...end) => database.run('cool down', () => window.settle(grant, ...end)),
+    };
+  }
+
+  /** What is booked of the day, in the database. */
+  #quotaOf(database: DatabaseClient): QuotaStore {
+    const quota = this.#quota;
+    return {
+      book: (...wanted) => database.run('book', () => quota.book(...wanted)),
+      giveBack: (...unused) => database.run('give back', () => quota.giveBack(...unused)),
     };
   }
 

@@ -6,7 +6,7 @@ import { limited } from '../limits/limited.ts';
 import type { Delivery } from '../model/delivery.ts';
 import type { CompletionEvent } from '../model/events/completion.ts';
 import type { Fetcher, Ledger, Provider, Sink } from '../model/ports.ts';
-import type { SharedWindow } from '../model/quotaPorts.ts';
+import type { QuotaStore, SharedWindow } from '../model/quotaPorts.ts';
 import type { Asset, Quote } from '../model/records.ts';
 import type { MarketDataRequest } from '../model/requests/marketDataRequest.ts';
 import type { RunEvent, RunObserver } from '../model/runEvents.ts';
@@ -37,6 +37,7 @@ export interface WorkerParts {
   readonly sink: Sink<Asset, Quote> & { readonly ledger: Ledger<Asset, Quote> };
   readonly provider: Provider<Asset, Quote>;
   readonly window: SharedWindow;
+  readonly quota: QuotaStore;
   readonly pipeline: OpenPipeline;
 }
 
@@ -52,11 +53,12 @@ export const maxConcurrent = 4;
 
 /** Puts a worker together as the command `work` does, of the same parts. */
 export function startWorker(parts: WorkerParts): SimulatedWorker {
-  const { world, process, broker, window, provider, pipeline } = parts;
-  const { credits, windowMs, batchSize, splitAbove, maxOpen } = world.scenario;
+  const { world, process, broker, window, quota, provider, pipeline } = parts;
+  const { credits, windowMs, dailyCredits, batchSize, splitAbove, maxOpen } = world.scenario;
   const stopping = new AbortController();
   const random = (): number => world.chance.next();
-  const limiter = creditLimiter({ credits, windowMs, window, maxConcurrent });
+  const quotas = dailyCredits === undefined ? [] : [{ credits: dailyCredits, period: 'day', store: quota } as const];
+  const limiter = creditLimiter({ credits, windowMs, window, quotas, maxConcurrent });
   const patience = { outageMs: Infinity, maxRetries: 5, circuitFailures: 5 };
   const fetcher = limited(provider, limiter, { ...patience, random });
   const sink = patientSink({ sink: parts.sink, random });

@@ -52,6 +52,12 @@ describe('simulate', () => {
     expect(report.effects).toBeGreaterThan(30);
   });
 
+  it('skips what the quota of the day does not pay for', async () => {
+    const report = await simulate({ seed: 1, scenario: { ...quiet, dailyCredits: 3 } });
+    expect(report.violations).toEqual([]);
+    expect(report.trace.filter((line) => line.includes(' call ')).length).toBeLessThanOrEqual(3);
+  });
+
   it('replays a run by its seed', async () => {
     const scenario = { ...quiet, faults };
     const [one, again, other] = [
