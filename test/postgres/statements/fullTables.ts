@@ -4,6 +4,9 @@ import { quotaKey } from '../../../src/postgres/limits/quotaKey.ts';
 import { openTestDatabase } from '../../support/postgres.ts';
 import type { Shape, TestDatabase } from '../../support/postgres.ts';
 
+/** The clock of the window: what a statement finds there does not depend on how long the tables took to fill. */
+export const clockMs = Date.now();
+
 /** Whose window and days are full. */
 export const key = { provider: 'twelve-data', apiKey: 'full-tables' };
 
@@ -69,7 +72,7 @@ function fillsOfOwn({ ownSchema }: TestDatabase): readonly SQLQuery[] {
     // The last 600 are of our own window, and to come.
     sql`insert into ${own('quota_ticks')} (key, tick, credits, hold_ms)
       select case when n < 600 then ${`${ours}:60000`} else 'k' || n / 600 end,
-        (extract(epoch from now()) * 10)::bigint + n % 600, 1, 60000`,
+        ${clockMs}::bigint / 100 + n % 600, 1, 60000`,
     sql`insert into ${own('refused_keys')} (key, message, pause_ms, try_at) select 'k' || n, 'no', 1000, now()`,
   ];
 }

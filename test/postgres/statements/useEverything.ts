@@ -14,7 +14,7 @@ import { marketIndexSink } from '../../../src/postgres/sinks/marketIndexSink.ts'
 import { monthlyPriceSink } from '../../../src/postgres/sinks/monthlyPriceSink.ts';
 import type { TestDatabase } from '../../support/postgres.ts';
 import { asset, batchOf, call, index, indexQuote, months, ok, quote, range } from '../sinks/samples.ts';
-import { key } from './fullTables.ts';
+import { clockMs, key } from './fullTables.ts';
 
 /** The catalogue: every statement of ours runs at least once, with what a batch has, on rows that are there and that are not. */
 export async function useEverything(database: TestDatabase): Promise<void> {
@@ -105,7 +105,7 @@ async function useLedger(database: TestDatabase): Promise<void> {
 
 async function useLimits(database: TestDatabase): Promise<void> {
   const { signal } = call;
-  const window = postgresWindow({ database, ...key, credits: 10_000 });
+  const window = postgresWindow({ database, ...key, credits: 10_000, now: () => clockMs });
   const want = { credits: 5, min: 1, reserve: 0, holdMs: 60_000, signal };
   const grant = await window.take(want);
   if (!('id' in grant)) throw new Error('expected a grant');
