@@ -1,7 +1,8 @@
 /**
  * Applies each known-wrong design of `test/designs` to a copy of the source, and looks whether it is caught: by the simulator, or
  * by the tests that its header names. One that no longer applies, or makes the harness fail instead of an assertion, is a failure,
- * and so is a source without a patch in which the same seeds find something. `npm run designs`, or `npm run designs -- fence` for some.
+ * and so is a source without a patch in which the same seeds find something. docs/simulator.md has the last result.
+ * `npm run designs`, or `npm run designs -- fence` for some.
  */
 import { execFile } from 'node:child_process';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
