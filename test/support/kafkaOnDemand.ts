@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestProject } from 'vitest/node';
+import { useOnce } from './broker/useOnce.ts';
 import { startKafkaBroker, type KafkaBroker, type Started } from './kafkaBroker.ts';
 
 declare module 'vitest' {
@@ -45,9 +46,15 @@ export function brokerOfRun(start: () => Promise<Started> = startKafkaBroker): B
   };
 }
 
+async function startReady(): Promise<Started> {
+  const started = await startKafkaBroker();
+  if ('brokers' in started) await useOnce(started);
+  return started;
+}
+
 /** Offers one broker to the whole run. */
 export async function offerKafka(project: TestProject): Promise<() => Promise<void>> {
-  const broker = brokerOfRun();
+  const broker = brokerOfRun(startReady);
   const server = createServer((_request, response) => {
     void broker.find().then((answer) => response.end(JSON.stringify(answer)));
   });
