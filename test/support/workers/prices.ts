@@ -15,6 +15,8 @@ export interface PriceServers extends AsyncDisposable {
   readonly calls: readonly ProviderCall[];
   /** How long an answer takes, in milliseconds: 20, unless a test changes it. */
   latencyMs: number;
+  /** Calls for any of these symbols are answered only then. */
+  held: { readonly symbols: readonly string[]; readonly until: Promise<void> } | undefined;
 }
 
 export interface PriceServersOptions {
@@ -36,19 +38,21 @@ export const isUnknown = (symbol: string): boolean => symbol.endsWith('X');
 /** The providers, one server for each worker, so that it is known who called. */
 export async function startPriceServers(options: PriceServersOptions): Promise<PriceServers> {
   const { workers, onAnswered } = options;
-  const latency = { latencyMs: 20 };
+  const conditions: Pick<PriceServers, 'latencyMs' | 'held'> = { latencyMs: 20, held: undefined };
   const calls: ProviderCall[] = [];
   const start = (worker: number) =>
     startMarketServer(
       async (request) => {
         calls.push({ worker, atMs: Date.now(), symbols: request.symbols });
-        await new Promise((resolve) => setTimeout(resolve, latency.latencyMs));
+        const { latencyMs, held } = conditions;
+        if (request.symbols.some((symbol) => held?.symbols.includes(symbol))) await held?.until;
+        await new Promise((resolve) => setTimeout(resolve, latencyMs));
         return answerTo(request);
       },
       () => onAnswered?.(worker),
     );
   const servers = await Promise.all(Array.from({ length: workers }, (_, worker) => start(worker)));
-  return Object.assign(latency, {
+  return Object.assign(conditions, {
     ports: servers.map(({ baseUrl }) => Number(new URL(baseUrl).port)),
     calls,
     async [Symbol.asyncDispose]() {
