@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 /** The servers that the processes talk to. */
 export type SimulatedServer = 'database' | 'broker' | 'provider';
 
@@ -62,3 +64,38 @@ export interface Scenario {
   readonly requests: readonly SimulatedRequest[];
   readonly faults: readonly Fault[];
 }
+
+const count = z.int().min(1);
+const moment = z.int().min(0);
+const at = { at: count };
+const of = z.enum(['database', 'broker', 'provider']);
+
+/** What a scenario may be: whoever writes one in JavaScript is told what is wrong with it. */
+export const scenarioSchema = z.strictObject({
+  workers: count,
+  partitions: count,
+  batchSize: count,
+  splitAbove: count,
+  maxOpen: count,
+  credits: count,
+  windowMs: count,
+  dailyCredits: count.optional(),
+  requests: z.array(z.strictObject({ atMs: moment, partition: moment, assets: z.array(z.string()) })),
+  faults: z.array(
+    z.discriminatedUnion('type', [
+      z.strictObject({ ...at, type: z.literal('kill'), point: z.enum(['before', 'after']), restartMs: moment }),
+      z.strictObject({ ...at, type: z.literal('stop'), restartMs: moment }),
+      z.strictObject({ ...at, type: z.literal('pause'), forMs: moment }),
+      z.strictObject({ ...at, type: z.literal('outage'), of, forMs: moment }),
+      z.strictObject({ ...at, type: z.literal('slow'), of, forMs: moment }),
+      z.strictObject({ ...at, type: z.literal('lost-answer'), of }),
+      z.strictObject({
+        ...at,
+        type: z.literal('provider'),
+        how: z.enum(['refuse', 'cut', 'repeat', 'exhausted', 'unknown']),
+        calls: count,
+      }),
+      z.strictObject({ ...at, type: z.literal('clock'), of: z.enum(['process', 'database']), byMs: z.int() }),
+    ]),
+  ),
+}) satisfies z.ZodType<Scenario>;

@@ -4,7 +4,7 @@ import { defineOptions } from '../model/defineOptions.ts';
 import { OptionsError } from '../model/errors.ts';
 import type { Fault, Scenario } from './Scenario.ts';
 import { scenarios } from './scenarios.ts';
-import { simulate, type SimulateOptions, type SimulationReport } from './simulate.ts';
+import { ownParts, simulate, type SimulateOptions, type SimulationReport } from './simulate.ts';
 
 export interface FindViolationOptions extends Omit<SimulateOptions, 'seed' | 'scenario'> {
   /** How many runs that say something are made, if nothing is found before. Default: 100. */
@@ -45,10 +45,11 @@ export interface SimulationSummary {
   readonly violation: FoundViolation | undefined;
 }
 
-const resolveOptions = defineOptions<Pick<FindViolationOptions, 'runs' | 'shrinkRuns' | 'seed'>>('findViolation')({
+const resolveOptions = defineOptions<FindViolationOptions>('findViolation')({
   runs: z.int().min(1).default(100),
   shrinkRuns: z.int().min(0).default(200),
   seed: z.int().default(() => Math.floor(Math.random() * 2 ** 31)),
+  ...ownParts,
 });
 
 /** So many scenarios are drawn at once. */
@@ -70,15 +71,14 @@ const chunk = 100;
  * ```
  */
 export async function findViolation(options: FindViolationOptions = {}): Promise<SimulationSummary> {
-  const { runs, shrinkRuns, seed, ...parts } = options;
-  const wanted = resolveOptions({ runs, shrinkRuns, seed });
+  const { runs, shrinkRuns, seed: firstSeed, ...parts } = resolveOptions(options);
   const fc = await loadFastCheck();
   const tally = new Tally();
   let violation: FoundViolation | undefined;
-  for (let drawn = 0; violation === undefined && tally.countedRuns < wanted.runs; drawn += 1) {
+  for (let drawn = 0; violation === undefined && tally.countedRuns < runs; drawn += 1) {
     let shrunk: number | undefined;
     const property = fc.asyncProperty(scenarios(fc), fc.noShrink(fc.nat()), async (scenario, chance) => {
-      const isOver = shrunk === undefined ? tally.countedRuns >= wanted.runs : ++shrunk > wanted.shrinkRuns;
+      const isOver = shrunk === undefined ? tally.countedRuns >= runs : ++shrunk > shrinkRuns;
       if (isOver) return;
       const report = await simulate({ ...parts, seed: chance, scenario });
       if (shrunk === undefined) tally.add(report);
@@ -86,13 +86,13 @@ export async function findViolation(options: FindViolationOptions = {}): Promise
       shrunk ??= 0;
       throw new Error(report.violations.join('\n'));
     });
-    const found = await fc.check(property, { seed: wanted.seed + drawn, numRuns: chunk });
+    const found = await fc.check(property, { seed: firstSeed + drawn, numRuns: chunk });
     if (found.counterexample === null) continue;
     const [scenario, chance] = found.counterexample;
     const report = await simulate({ ...parts, seed: chance, scenario });
     violation = { ...report, seed: chance, scenario, shrinks: found.numShrinks };
   }
-  return { seed: wanted.seed, ...tally.summary(), violation };
+  return { seed: firstSeed, ...tally.summary(), violation };
 }
 
 /** Adds up what runs were like. */

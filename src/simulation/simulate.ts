@@ -10,7 +10,7 @@ import { assetOf } from './assets.ts';
 import { Books } from './Books.ts';
 import { Chance } from './Chance.ts';
 import { memoryStore, type OpenStore } from './memoryStore.ts';
-import type { Fault, Scenario } from './Scenario.ts';
+import { scenarioSchema, type Fault, type Scenario } from './Scenario.ts';
 import { SimulatedBroker } from './SimulatedBroker.ts';
 import { SimulatedDatabase, type DatabaseClient } from './SimulatedDatabase.ts';
 import { SimulatedProcess } from './SimulatedProcess.ts';
@@ -52,14 +52,17 @@ export interface SimulationReport {
   readonly virtualMs: number;
 }
 
-const resolveOptions = defineOptions<SimulateOptions>('simulate')({
-  seed: z.int(),
-  scenario: z.custom<Scenario>((value) => typeof value === 'object' && value !== null, {
-    error: 'expected a scenario',
-  }),
+/** What may be the user's own in a run. */
+export const ownParts = {
   store: callback<OpenStore>().default(() => memoryStore),
   provider: callback<OpenProvider>().default(() => simpleProvider),
   pipeline: callback<OpenPipeline>().default(() => marketDataPipeline),
+};
+
+const resolveOptions = defineOptions<SimulateOptions>('simulate')({
+  seed: z.int(),
+  scenario: scenarioSchema,
+  ...ownParts,
 });
 
 const marketDataPipeline: OpenPipeline = (parts) => marketData({ ...parts, requestConcurrency: 32 });
@@ -87,9 +90,9 @@ const longestRestMs = 10_000;
  * process ends and leaves no timer behind.
  *
  * Virtual time is that of the whole JavaScript process: `setTimeout`, `setInterval`, `Date`, `performance` and `Math.random` are
- * replaced until it resolves or rejects, and then given back; so is `Error.stackTraceLimit`, which is 1. So there is one run at a time, it rejects with an `OptionsError`
- * where timers are fake already, and nothing else in the process should need them meanwhile. It needs the package
- * `@sinonjs/fake-timers`. Memory: what happened, some 20 kB a run.
+ * replaced until it resolves or rejects, and then given back; so is `Error.stackTraceLimit`, which is 1. So there is one run at a
+ * time, it rejects with an `OptionsError` where timers are fake already, and nothing else in the process should need them
+ * meanwhile. It needs the package `@sinonjs/fake-timers`. Memory: what happened, some 20 kB a run.
  *
  * @example
  * ```ts

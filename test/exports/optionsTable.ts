@@ -36,6 +36,11 @@ const signal = delivery.signal;
 const event = main.rejectedRequest('market-data', new main.RequestError('timeout', 'too late'), 'request-1');
 const record = {} as main.SourceRecord;
 const table = { table: 'market_data' };
+const scenario: testing.Scenario = {
+  ...{ workers: 1, partitions: 1, batchSize: 1, splitAbove: 1, maxOpen: 1, credits: 1, windowMs: 1_000 },
+  requests: [],
+  faults: [],
+};
 
 const takes = (call: unknown, required?: object): OptionsRow => ({ call: call as Untyped, required });
 
@@ -140,6 +145,8 @@ export const optionsTable: Readonly<Record<keyof typeof entries, Readonly<Record
     expectWindow: takes((options: never) => testing.expectWindow([], options), { limit: 8, windowMs: 60_000 }),
     memoryWindow: takes(testing.memoryWindow, { credits: 8 }),
     quotaServer: takes(testing.quotaServer, { credits: 8 }),
+    simulate: takes(testing.simulate, { seed: 1, scenario }),
+    findViolation: takes(testing.findViolation),
   },
 };
 
@@ -178,5 +185,5 @@ export const withoutOptions: readonly string[] = [
   ...['failedRequest', 'rejectedRequest', 'parseEvent', 'serializeEvent', 'parseMarketDataRequest'],
   ...['parseMarketIndexDataRequest', 'historicalMarketDataCompleted', 'marketDataCompleted'],
   ...['marketIndexDataCompleted', 'firstOf', 'hostToBaseUrl', 'quotaStoreContract', 'recordContract', 'sinkContract'],
-  ...['fromPages', 'fromPull', 'mergeMapBounded', 'Gate'],
+  ...['fromPages', 'fromPull', 'mergeMapBounded', 'Gate', 'memoryStore', 'simpleProvider'],
 ];
