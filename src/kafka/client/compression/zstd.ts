@@ -23,6 +23,8 @@ function writerOf(compress: Zstd | undefined): ((bytes: Buffer) => Promise<Buffe
 export async function zstdDecompress(bytes: Buffer): Promise<Buffer> {
   const { zstdDecompress: decompress, constants } = native;
   if (decompress === undefined || constants.ZSTD_d_windowLogMax === undefined) return zstdDecompressSlowly(bytes);
+  // That of Node 22 resolves with a part of the data when a frame ends too early.
+  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(frameEnd(rest, 0));
   const params = { [constants.ZSTD_d_windowLogMax]: Math.log2(maxBatchBytes) };
   return promisify(decompress)(bytes, { maxOutputLength: maxBatchBytes, params });
 }
