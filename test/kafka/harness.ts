@@ -17,6 +17,7 @@ import { resolveSourceOptions, type KafkaSourceOptions } from '../../src/kafka/k
 import type { RecordSource, SourceRecord } from '../../src/model/recordPorts.ts';
 import { toSourceRecord } from '../../src/kafka/client/consumer/sourceRecord.ts';
 import type { RecordsUnderTest } from '../../src/testing/recordContract.ts';
+import { createTopics } from '../support/broker/createTopics.ts';
 
 const { CompressionCodecs } = kafkajs;
 
@@ -62,10 +63,7 @@ export async function openKafka(brokers: readonly string[]): Promise<KafkaBench>
       const topic = `topic-${randomUUID()}`;
       const configEntries =
         maxRecordBytes === undefined ? [] : [{ name: 'max.message.bytes', value: String(maxRecordBytes) }];
-      await admin.createTopics({
-        waitForLeaders: true,
-        topics: [{ topic, numPartitions: partitions, configEntries }],
-      });
+      await createTopics(admin, [{ topic, numPartitions: partitions, configEntries }]);
       return topic;
     },
     source: (groupId, topics) => open({ groupId, topics }),

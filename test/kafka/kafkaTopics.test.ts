@@ -4,6 +4,7 @@ import { kafkaTopics } from '../../src/kafka/kafkaTopics.ts';
 import { recordPublisher } from '../../src/kafka/records/recordPublisher.ts';
 import { kafkaSink } from '../../src/kafka/kafkaSink.ts';
 import type { ProgressEvent } from '../../src/model/events/progress.ts';
+import { createTopics } from '../support/broker/createTopics.ts';
 import { kafkaBroker } from '../support/kafka.ts';
 import { track } from '../support/track.ts';
 import { openKafka } from './harness.ts';
@@ -83,7 +84,7 @@ describe.skipIf(broker === undefined)('the topics of Kafka', () => {
       expect(error).toMatchObject({ code: 'publish_failed', message: `Kafka: there is no topic missing-${topic}` });
     }
     expect(await kafka.records(topic)).toHaveLength(20);
-    await kafka.admin.createTopics({ waitForLeaders: true, topics: [{ topic: `missing-${topic}` }] });
+    await createTopics(kafka.admin, [{ topic: `missing-${topic}` }]);
     await missing.publish(progress);
     expect(await kafka.records(`missing-${topic}`)).toHaveLength(1);
   }, 30_000);

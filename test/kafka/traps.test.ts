@@ -5,6 +5,7 @@ import { kafkaSink } from '../../src/kafka/kafkaSink.ts';
 import { kafkaSource } from '../../src/kafka/kafkaSource.ts';
 import type { KafkaLog } from '../../src/kafka/client/kafkaLog.ts';
 import { Reader, until } from '../../src/testing/recordCases/Reader.ts';
+import { createTopics } from '../support/broker/createTopics.ts';
 import { kafkaBroker } from '../support/kafka.ts';
 import { kafkaSaslPassword } from '../support/kafkaBroker.ts';
 import { track } from '../support/track.ts';
@@ -45,7 +46,7 @@ describe.skipIf(broker === undefined)('the traps of kafkajs', () => {
     await until('the interruption', () => reader.told.includes('interrupted'));
     expect(states[0]).toBe(false);
     expect(reader.told.slice(0, 3)).toEqual(['assigned in epoch 1', 'revoked of epoch 1', 'interrupted']);
-    await kafka.admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 1 }] });
+    await createTopics(kafka.admin, [{ topic, numPartitions: 1 }]);
     await sink.send([{ topic, partition: 0, value: 'after' }]);
     await reader.read(1);
     expect(source.joined).toBe(true);

@@ -4,6 +4,7 @@ import { kafkaSink } from '../../../src/kafka/kafkaSink.ts';
 import { RequestError } from '../../../src/model/errors.ts';
 import { openKafka } from '../../kafka/harness.ts';
 import { requestRecord } from '../../kafka/records/records.ts';
+import { createTopics } from '../../support/broker/createTopics.ts';
 import { kafkaBroker } from '../../support/kafka.ts';
 import { kafkaSaslPassword } from '../../support/kafkaBroker.ts';
 import { track } from '../../support/track.ts';
@@ -22,7 +23,7 @@ describe.skipIf(broker === undefined)('redrive', () => {
     expect(missing).toMatchObject({ code: 1, stdout: '' });
     expect(missing.stderr).toBe(`fintrack-pipelines: redrive: there is no topic ${topic}-dlt\n`);
 
-    await kafka.admin.createTopics({ waitForLeaders: true, topics: [{ topic: `${topic}-dlt` }] });
+    await createTopics(kafka.admin, [{ topic: `${topic}-dlt` }]);
     await using sink = track(kafkaSink({ brokers }), (opened) => opened.close());
     const lettersOf = (value: string) =>
       deadLetterRecord(

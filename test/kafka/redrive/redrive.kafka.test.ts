@@ -4,6 +4,7 @@ import { kafkaTopics } from '../../../src/kafka/kafkaTopics.ts';
 import { deadLetterRecord } from '../../../src/kafka/records/deadLetterRecord.ts';
 import { redrive, type RedriveOptions } from '../../../src/kafka/redrive/redrive.ts';
 import { RequestError } from '../../../src/model/errors.ts';
+import { createTopics } from '../../support/broker/createTopics.ts';
 import { kafkaBroker } from '../../support/kafka.ts';
 import { track } from '../../support/track.ts';
 import { openKafka } from '../harness.ts';
@@ -18,7 +19,7 @@ describe.skipIf(broker === undefined)('a redrive on Kafka', () => {
     await using kafka = track(await openKafka(brokers));
     const topic = await kafka.createTopic(2);
     const deadLetterTopic = `${topic}-dlt`;
-    await kafka.admin.createTopics({ waitForLeaders: true, topics: [{ topic: deadLetterTopic, numPartitions: 2 }] });
+    await createTopics(kafka.admin, [{ topic: deadLetterTopic, numPartitions: 2 }]);
     await using sink = track(kafkaSink({ brokers }), close);
     await using topics = track(kafkaTopics({ brokers }), close);
     const options: RedriveOptions = {
@@ -68,7 +69,7 @@ describe.skipIf(broker === undefined)('a redrive on Kafka', () => {
     await using kafka = track(await openKafka(brokers));
     const topic = await kafka.createTopic(1, { maxRecordBytes: 10_000 });
     const deadLetterTopic = `${topic}-dlt`;
-    await kafka.admin.createTopics({ waitForLeaders: true, topics: [{ topic: deadLetterTopic, numPartitions: 1 }] });
+    await createTopics(kafka.admin, [{ topic: deadLetterTopic, numPartitions: 1 }]);
     await using sink = track(kafkaSink({ brokers }), close);
     await using topics = track(kafkaTopics({ brokers }), close);
     const values = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(4_000));

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import type { KafkaBroker } from '../kafkaBroker.ts';
+import { createTopics } from './createTopics.ts';
 
 /**
  * Makes a broker that has just started ready for its first client: its own topics for groups and transactions come with their
@@ -27,7 +28,7 @@ async function sendInTransaction(kafka: Kafka): Promise<void> {
   const producer = kafka.producer({ transactionalId: topic, idempotent: true, maxInFlightRequests: 1 });
   try {
     await admin.connect();
-    await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: 1 }] });
+    await createTopics(admin, [{ topic, numPartitions: 1 }]);
     await producer.connect();
     const transaction = await producer.transaction();
     await transaction.send({ topic, messages: [{ value: 'first' }] });

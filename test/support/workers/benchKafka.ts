@@ -1,6 +1,7 @@
 // Before kafkajs is loaded: see there.
 import '../committedOnly.ts';
 import { Kafka, logLevel, type Admin, type Producer } from 'kafkajs';
+import { createTopics } from '../broker/createTopics.ts';
 import { Closing } from '../Closing.ts';
 import type { OwnBroker } from '../kafkaBroker.ts';
 import { Answers } from './Answers.ts';
@@ -34,7 +35,7 @@ export async function openBenchKafka({ brokers }: OwnBroker, partitions: number)
   const admin = kafka.admin();
   await admin.connect();
   closing.defer(() => admin.disconnect());
-  await createTopics(admin, partitions);
+  await createAll(admin, partitions);
   const producer = kafka.producer({ idempotent: true });
   await producer.connect();
   closing.defer(() => producer.disconnect());
@@ -49,14 +50,14 @@ export async function openBenchKafka({ brokers }: OwnBroker, partitions: number)
   };
 }
 
-async function createTopics(admin: Admin, partitions: number): Promise<void> {
+async function createAll(admin: Admin, partitions: number): Promise<void> {
   const all = lanes.flatMap((lane) => {
     const { request, completion, work, progress } = topics[lane];
     return [request, completion, progress, `${request}-dlt`]
       .map((topic) => ({ topic, numPartitions: partitions }))
       .concat({ topic: work, numPartitions: 6 });
   });
-  await admin.createTopics({ waitForLeaders: true, topics: all });
+  await createTopics(admin, all);
 }
 
 /** The timestamp is ours, because it is part of the key. */
