@@ -26,7 +26,8 @@ const connection = { url: given ?? server.url, ownSchema: `bench_window_${proces
 const database = connectDatabase(connection);
 await migrate({ database });
 
-const share = (arrivals, credits, windowMs) => expectWindow(arrivals, { limit: Infinity, windowMs }) / credits;
+const share = (arrivals, credits, windowMs) =>
+  expectWindow(arrivals, { limit: Number.MAX_SAFE_INTEGER, windowMs }) / credits;
 const percent = (value) => `${(value * 100).toFixed(2)} %`;
 
 console.log('Virtual hours, four limiters on one table, one dropped in the middle');

@@ -22,7 +22,7 @@ async function send(server, credits, timeoutMs = 10_000) {
 
 /** Most credits in any sliding window, as a share of the quota. */
 export function mostInWindow(arrivals, { credits, windowMs }) {
-  return expectWindow(arrivals, { limit: Infinity, windowMs }) / credits;
+  return expectWindow(arrivals, { limit: Number.MAX_SAFE_INTEGER, windowMs }) / credits;
 }
 
 const creditsOf = (arrivals) => arrivals.reduce((sum, { credits }) => sum + credits, 0);

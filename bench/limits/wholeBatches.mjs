@@ -37,7 +37,7 @@ export function fetchAll({ count, credits, batchSize = 100 }) {
       served: fetched.filter(({ status }) => status === 'ok').length,
       lastedMs: performance.now() - startedAt,
       planned,
-      most: expectWindow(server.arrivals, { limit: Infinity, windowMs: 60_000 }) / credits,
+      most: expectWindow(server.arrivals, { limit: Number.MAX_SAFE_INTEGER, windowMs: 60_000 }) / credits,
     };
   });
 }
