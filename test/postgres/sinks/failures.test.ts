@@ -215,8 +215,13 @@ describe('a database that fails', () => {
       controller.abort(new PipelineError('canceled', 'shutdown'));
       for (const aborted of writes) await expect(aborted).rejects.toMatchObject({ code: 'canceled' });
     });
-    // Both connections of the pool are free again once what was sent has ended.
-    await Promise.all([1, 2].map(() => database.pool.tx((transaction) => transaction.query(sql`select pg_sleep(0)`))));
+    // What was sent may still be on its way, on a connection that the pool has given up: until it has ended it holds locks.
+    const tables = sql.join(
+      ['market_data', 'market_data_monthly'].map((table) => sql`${`"${schema}".${table}`}::regclass`),
+      ', ',
+    );
+    const held = sql`select count(*)::integer as held from pg_locks where relation in (${tables})`;
+    await expect.poll(() => database.pool.query(held), { timeout: 10_000 }).toEqual([{ held: 0 }]);
     const prices = (await rowsOf(database)).map((row) => (row as { price: number }).price);
     const stored = await sink.ledger.stored('aborted', 0);
     expect([prices, stored?.outcomes.length]).toEqual(prices[0] === 2 ? [[2, 2], 2] : [[1, 1], undefined]);
