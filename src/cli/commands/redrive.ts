@@ -2,6 +2,7 @@ import { OptionsError } from '../../index.ts';
 import { kafkaSink, kafkaSource, kafkaTopics, redrive as sendAgain, type Redriven } from '../../kafka/index.ts';
 import { exitComplete, exitPartial, type Command } from '../command.ts';
 import { readKafka, type KafkaVariables } from '../input/kafkaVariables.ts';
+import { readWholeNumber } from '../input/parseArguments.ts';
 
 const help = `Sends dead letters again to the topic they came from.
 
@@ -23,6 +24,8 @@ KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD.`;
 /** A redrive that was killed is missed after so long; until then the next one waits for it. */
 const sessionTimeoutMs = 10_000;
 
+const limits = { min: 1, max: 999_999_999 };
+
 /** `fintrack-pipelines redrive`. */
 export const redrive: Command = {
   name: 'redrive',
@@ -32,7 +35,8 @@ export const redrive: Command = {
   positionals: 1,
   async run({ positionals, options, environment, writer, signal }) {
     const topic = readTopic(positionals[0]);
-    const limit = readLimit(options['limit']);
+    const text = options['limit'];
+    const limit = text === undefined ? undefined : readWholeNumber('redrive', '--limit', text, limits);
     const kafka = readKafka(environment, options['brokers']);
     await using opened = open(kafka);
     const { sink, topics } = opened;
@@ -78,13 +82,6 @@ function readTopic(topic: string | undefined): string {
   }
   if (/^[\w.-]+-dlt$/.test(topic)) return topic;
   throw new OptionsError(`redrive: expected a topic that ends in -dlt, got ${seen(topic)}`);
-}
-
-function readLimit(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const limit = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (limit > 0) return limit;
-  throw new OptionsError(`redrive: --limit: expected a whole number from 1 to 999999999, got ${seen(text)}`);
 }
 
 /** What could be a URL with a password is not quoted. */

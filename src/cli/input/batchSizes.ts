@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { OptionsError, type PipelineName } from '../../index.ts';
+import type { PipelineName } from '../../index.ts';
 import { readVariables, wholeNumber, type Environment } from './environment.ts';
-import { shown } from './parseArguments.ts';
+import { readWholeNumber } from './parseArguments.ts';
 
 /** As in the library. */
 const range = { min: 1, max: 10_000 };
@@ -22,12 +22,7 @@ export function readBatchSizes(
   environment: Environment,
 ): Readonly<Record<PipelineName, number>> {
   if (option !== undefined) {
-    const size = /^\d{1,5}$/.test(option) ? Number(option) : 0;
-    if (size < range.min || size > range.max) {
-      throw new OptionsError(
-        `${command}: --batch-size: expected a whole number from ${range.min} to ${range.max}, got ${shown(option)}`,
-      );
-    }
+    const size = readWholeNumber(command, '--batch-size', option, range);
     return { 'market-data': size, 'market-index-data': size, 'historical-market-data': size };
   }
   const read = readVariables(variables, environment);

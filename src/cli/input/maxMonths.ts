@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { OptionsError } from '../../index.ts';
 import { readVariables, wholeNumber, type Environment } from './environment.ts';
-import { shown } from './parseArguments.ts';
+import { readWholeNumber } from './parseArguments.ts';
 
 /** The default is that of the library. */
 const range = { min: 1, max: 1_000_000_000, byDefault: 3_000_000 };
@@ -11,9 +10,5 @@ const variables = z.object({ HISTORICAL_MAX_MONTHS: wholeNumber(range) });
 /** Most months of all symbols of a historical request together: of `--max-months`, else of the variable. */
 export function readMaxMonths(command: string, option: string | undefined, environment: Environment): number {
   if (option === undefined) return readVariables(variables, environment).HISTORICAL_MAX_MONTHS;
-  const months = /^\d{1,10}$/.test(option) ? Number(option) : 0;
-  if (months >= range.min && months <= range.max) return months;
-  throw new OptionsError(
-    `${command}: --max-months: expected a whole number from ${range.min} to ${range.max}, got ${shown(option)}`,
-  );
+  return readWholeNumber(command, '--max-months', option, range);
 }

@@ -82,3 +82,15 @@ function unknownOption({ name, options }: Expected, rawName: string): OptionsErr
 export function shown(argument: string): string {
   return /^[\w.,=^-]{1,60}$/.test(argument) ? `'${argument}'` : 'that is not shown, because it may hold a password';
 }
+
+export interface WholeRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** The whole number of an option, such as `--limit`; throws an `OptionsError` for any other text. */
+export function readWholeNumber(command: string, option: string, text: string, { min, max }: WholeRange): number {
+  const number = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= min && number <= max) return number;
+  throw new OptionsError(`${command}: ${option}: expected a whole number from ${min} to ${max}, got ${shown(text)}`);
+}

@@ -4,7 +4,7 @@ import { chooseDatabase, databaseAdvice, type ServerChoice } from '../input/data
 import { readBatchSizes } from '../input/batchSizes.ts';
 import { readKafka, type KafkaVariables } from '../input/kafkaVariables.ts';
 import { readMaxMonths } from '../input/maxMonths.ts';
-import { shown } from '../input/parseArguments.ts';
+import { readWholeNumber, shown } from '../input/parseArguments.ts';
 import { readPipelines, type ReadPipeline } from './pipelines.ts';
 import { chooseServed } from './providerChoice.ts';
 
@@ -84,8 +84,5 @@ function readNumber(
   text: string | undefined,
   { byDefault, min = 0, max }: { readonly byDefault: number; readonly min?: number; readonly max: number },
 ): number {
-  if (text === undefined) return byDefault;
-  const number = /^\d{1,7}$/.test(text) ? Number(text) : Number.NaN;
-  if (number >= min && number <= max) return number;
-  throw new OptionsError(`work: ${option}: expected a whole number from ${min} to ${max}, got ${shown(text)}`);
+  return text === undefined ? byDefault : readWholeNumber('work', option, text, { min, max });
 }
