@@ -12,3 +12,16 @@ export async function within<Result>(ms: number, promise: Promise<Result>): Prom
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
+
+/** Tries until it works, a hundred times at most, with a pause after each failure. */
+export async function untilItWorks(attempt: () => Promise<unknown>, pauseMs: number): Promise<void> {
+  for (let left = 100; ; left--) {
+    try {
+      await attempt();
+      return;
+    } catch (error) {
+      if (left === 1) throw error;
+      await pause(pauseMs);
+    }
+  }
+}

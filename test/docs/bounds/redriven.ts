@@ -2,7 +2,8 @@ import { deadLetterRecord } from '../../../src/kafka/records/deadLetterRecord.ts
 import { redrive } from '../../../src/kafka/redrive/redrive.ts';
 import { memoryBroker } from '../../../src/memory/memoryBroker.ts';
 import { RequestError } from '../../../src/model/errors.ts';
-import type { RecordSink, RecordSource } from '../../../src/model/recordPorts.ts';
+import type { RecordSource } from '../../../src/model/recordPorts.ts';
+import { changedSink } from '../../kafka/changedSink.ts';
 import { requestRecord } from '../../kafka/records/records.ts';
 import { groupId, settle } from '../../kafka/requests/bench.ts';
 import { many } from './inputBound.ts';
@@ -39,11 +40,7 @@ export async function redriven(
     };
   };
   const sink = broker.sink();
-  const slow: RecordSink = {
-    send: (records) => sink.send(records),
-    maxRecordBytes: (topic) => sink.maxRecordBytes(topic),
-    partitionsOf: (topic) => sink.partitionsOf(topic),
-    close: () => sink.close(),
+  const slow = changedSink(sink, {
     own: async (...place) => {
       const announcer = await sink.own(...place);
       return {
@@ -56,7 +53,7 @@ export async function redriven(
         },
       };
     },
-  };
+  });
   const { signal } = stop;
   const done = redrive({ topic: 'IN-dlt', groupId, openSource, sink: slow, topics: broker.topics(), signal });
   for (let turns = 0; turns < 20; turns++) await settle();

@@ -3,7 +3,8 @@ import { skipUndecodable, type SkipUndecodableOptions } from '../../../src/kafka
 import { redrive } from '../../../src/kafka/redrive/redrive.ts';
 import { announcedSpan } from '../../../src/model/announcedBitmap.ts';
 import { memoryBroker, type MemoryBroker } from '../../../src/memory/memoryBroker.ts';
-import type { CommittedState, RecordSink } from '../../../src/model/recordPorts.ts';
+import type { CommittedState } from '../../../src/model/recordPorts.ts';
+import { changedSink } from '../changedSink.ts';
 import {
   completionOf,
   completions,
@@ -92,18 +93,14 @@ describe('what holds a partition', () => {
     const owner = await broker.sink().own('IN', 0, groupId);
     const sink = broker.sink();
     let owns = 0;
-    const contested: RecordSink = {
-      send: (records) => sink.send(records),
-      maxRecordBytes: (topic) => sink.maxRecordBytes(topic),
-      partitionsOf: (topic) => sink.partitionsOf(topic),
-      close: () => sink.close(),
+    const contested = changedSink(sink, {
       own: async (...place) => {
         const announcer = await sink.own(...place);
         owns += 1;
         if (owns < 3) await broker.sink().own(...place);
         return announcer;
       },
-    };
+    });
     await skip(broker, 0n, { sink: contested });
     expect(owns).toBe(3);
     expect(broker.records('IN-dlt')).toHaveLength(1);

@@ -5,6 +5,7 @@ import type { Outcome } from '../../../src/model/outcome.ts';
 import type { Ledger } from '../../../src/model/ports.ts';
 import type { RecordSource } from '../../../src/model/recordPorts.ts';
 import type { Asset, Quote } from '../../../src/model/records.ts';
+import { changedSink } from '../changedSink.ts';
 import { WorkBench, assetsOf, settle, type BenchOptions } from './workBench.ts';
 
 const benches: WorkBench[] = [];
@@ -258,13 +259,10 @@ describe('what is no work', () => {
   it('is committed only once it is there', async () => {
     let isAway = true;
     const bench = await open({
-      sink: (sink) => ({
-        maxRecordBytes: (topic) => sink.maxRecordBytes(topic),
-        partitionsOf: (topic) => sink.partitionsOf(topic),
-        own: (...of) => sink.own(...of),
-        close: () => sink.close(),
-        send: (records) => (isAway ? Promise.reject(new PublishError('away')) : sink.send(records)),
-      }),
+      sink: (sink) =>
+        changedSink(sink, {
+          send: (records) => (isAway ? Promise.reject(new PublishError('away')) : sink.send(records)),
+        }),
     });
     await bench.broker.sink().send([{ topic: 'WORK', partition: 0, value: '?' }]);
     await pass(60_000);

@@ -7,6 +7,7 @@ import { PublishError, RequestError } from '../../../src/model/errors.ts';
 import type { Announcer, RecordSink, SinkRecord } from '../../../src/model/recordPorts.ts';
 import { deferred } from '../../support/deferred.ts';
 import { track } from '../../support/track.ts';
+import { changedSink } from '../changedSink.ts';
 import { header, headersOf, requestRecord } from '../records/records.ts';
 
 const error = new RequestError('timeout', 'no progress');
@@ -38,16 +39,12 @@ const numbers = (count: number): string[] => Array.from({ length: count }, (_, i
 /** A sink whose announcers are replaced. */
 function sinkWith(used: MemoryBroker, change: (announcer: Announcer) => Pick<Announcer, 'announce'>): RecordSink {
   const sink = used.sink();
-  return {
-    send: (records) => sink.send(records),
-    maxRecordBytes: (topic) => sink.maxRecordBytes(topic),
-    partitionsOf: (topic) => sink.partitionsOf(topic),
-    close: () => sink.close(),
+  return changedSink(sink, {
     own: async (topic, partition, group) => {
       const announcer = await sink.own(topic, partition, group);
       return { committed: announcer.committed, close: () => announcer.close(), ...change(announcer) };
     },
-  };
+  });
 }
 
 describe('a redrive', () => {

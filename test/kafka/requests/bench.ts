@@ -13,6 +13,7 @@ import type { CommittedState, RecordSink, SinkRecord } from '../../../src/model/
 import type { Asset } from '../../../src/model/records.ts';
 import type { MarketDataRequest } from '../../../src/model/requests/marketDataRequest.ts';
 import { PipelineError, PublishError } from '../../../src/model/errors.ts';
+import { changedSink } from '../changedSink.ts';
 
 export const groupId = 'workers';
 
@@ -114,11 +115,7 @@ export function faultySink(
     if (fault === 'after') throw new PublishError('the broker did not answer', { retryable: true });
     return result;
   }
-  return {
-    send: (records) => sink.send(records),
-    maxRecordBytes: (topic) => sink.maxRecordBytes(topic),
-    partitionsOf: (topic) => sink.partitionsOf(topic),
-    close: () => sink.close(),
+  return changedSink(sink, {
     own: async (topic, partition, group) => {
       const announcer = await meet(faults.own?.(), () => sink.own(topic, partition, group));
       let broken: PublishError | undefined;
@@ -136,7 +133,7 @@ export function faultySink(
         },
       };
     },
-  };
+  });
 }
 
 /** How far the group has got; the way to find out takes the partition over. */

@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Admin, ITopicConfig } from 'kafkajs';
+import { untilItWorks } from '../within.ts';
 
 /**
  * Makes topics, and waits until each has its leaders. With `waitForLeaders` kafkajs would reject when the broker that it asks has
@@ -7,13 +7,6 @@ import type { Admin, ITopicConfig } from 'kafkajs';
  */
 export async function createTopics(admin: Admin, topics: ITopicConfig[]): Promise<void> {
   await admin.createTopics({ topics, waitForLeaders: false });
-  for (let attempts = 200; ; attempts--) {
-    try {
-      await admin.fetchTopicMetadata({ topics: topics.map(({ topic }) => topic) });
-      return;
-    } catch (error) {
-      if (attempts === 1) throw error;
-      await pause(50);
-    }
-  }
+  const names = topics.map(({ topic }) => topic);
+  await untilItWorks(() => admin.fetchTopicMetadata({ topics: names }), 100);
 }

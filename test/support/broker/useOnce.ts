@@ -1,6 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import type { KafkaBroker } from '../kafkaBroker.ts';
+import { untilItWorks } from '../within.ts';
 import { createTopics } from './createTopics.ts';
 
 /**
@@ -11,15 +11,7 @@ export async function useOnce({ brokers }: Pick<KafkaBroker, 'brokers'>): Promis
   // Read here only: what replaces a part of kafkajs has to be read before it.
   const { Kafka, logLevel } = await import('kafkajs');
   const kafka = new Kafka({ clientId: 'first-use', brokers: [...brokers], logLevel: logLevel.NOTHING });
-  for (let attempts = 100; ; attempts--) {
-    try {
-      await sendInTransaction(kafka);
-      return;
-    } catch (error) {
-      if (attempts === 1) throw error;
-      await pause(200);
-    }
-  }
+  await untilItWorks(() => sendInTransaction(kafka), 200);
 }
 
 async function sendInTransaction(kafka: Kafka): Promise<void> {
